@@ -1,0 +1,155 @@
+"""The `posewire` command.
+
+Only light imports at the top: `--help` must answer at once, so each command imports what it needs.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="posewire",
+    help="Joints in, named actions and alarms out, in real time.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+prompts_app = typer.Typer(help="What is watched for.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(prompts_app, name="prompts")
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Configuration; ./config.toml if there is one, else the defaults."),
+]
+PromptOption = Annotated[
+    list[str] | None,
+    typer.Option("--prompt", metavar="TEXT", help="Watch for this instead of the configured prompts; repeatable."),
+]
+
+
+@app.command()
+def replay(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Skeleton files, folders, globs.")],
+    speed: Annotated[str, typer.Option(metavar="1|N|max", help="Times real time, or as fast as it goes.")] = "1",
+    prompt: PromptOption = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.ndjson", help="Write each event message, one a line.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a page to look at.")] = None,
+    publish: Annotated[bool, typer.Option("--publish", help="Publish over ZeroMQ as the daemon does.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Replay recorded skeleton files: frames in, events out."""
+    from stream.commands.replay import replay_files
+
+    _exit(replay_files(paths, speed=speed, texts=prompt or [], out=out, report=report, publish=publish, config=config))
+
+
+@app.command()
+def run(config: ConfigOption = None) -> None:
+    """Run the daemon: capture, worker and publisher processes, until Ctrl-C."""
+    from stream.commands.run import run_daemon
+
+    _exit(run_daemon(config))
+
+
+@app.command()
+def watch(
+    topics: Annotated[
+        list[str] | None, typer.Argument(metavar="[TOPIC ...]", help="Such as alarm, action/cam1; default: events.")
+    ] = None,
+    connect: Annotated[
+        str | None, typer.Option(metavar="ENDPOINT", help="Where events are published; default: as configured.")
+    ] = None,
+    query: Annotated[
+        str | None, typer.Option(metavar="ENDPOINT", help="Where to ask for what was missed; default: as configured.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print envelopes, one a line.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show what a daemon publishes, from now on."""
+    from stream.commands.watch import watch_events
+
+    _exit(watch_events(topics or [], connect=connect, query=query, json=json, config=config))
+
+
+@app.command()
+def check(config: ConfigOption = None) -> None:
+    """Check configuration, sources, model and prompts; show all errors at once."""
+    from stream.commands.check import check_all
+
+    _exit(check_all(config))
+
+
+@app.command()
+def record(
+    out: Annotated[Path, typer.Option(metavar="FILE.pwr", help="The recording to write.")],
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH...]", help="Skeleton files to convert; default: the sources.")
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after this long.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the recording if it exists.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Record the configured sources, or convert skeleton files, to posewire's own format."""
+    from stream.commands.record import record_frames
+
+    _exit(record_frames(out, paths or [], seconds=seconds, force=force, config=config))
+
+
+@app.command()
+def schema(
+    name: Annotated[str | None, typer.Argument(metavar="[TYPE]", help="One message type; default: list them.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write all schemas there.")] = None,
+) -> None:
+    """Print the JSON schemas of the messages."""
+    from stream.commands.schema import show_schema
+
+    _exit(show_schema(name, out))
+
+
+@prompts_app.command("list")
+def prompts_list(config: ConfigOption = None) -> None:
+    """List the prompts, their thresholds, and what they compete with."""
+    from stream.commands.prompts import list_prompts
+
+    _exit(list_prompts(config))
+
+
+@prompts_app.command("test")
+def prompts_test(
+    text: Annotated[str, typer.Argument(help="What a person might be doing.")], config: ConfigOption = None
+) -> None:
+    """Show which actions the model knows that are nearest to a text."""
+    from stream.commands.prompts import test_prompt
+
+    _exit(test_prompt(text, config))
+
+
+def _exit(code: int) -> None:
+    if code:
+        raise typer.Exit(code)
+
+
+def main() -> None:
+    """Entry point: errors that a user can act on become lines on standard error and exit code 2."""
+    from models.errors import ModelError
+    from stream.errors import PosewireError
+
+    try:
+        app()
+    except (PosewireError, ModelError) as error:
+        for line in str(error).splitlines():
+            sys.stderr.write(f"posewire: {line}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

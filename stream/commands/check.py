@@ -1,0 +1,71 @@
+"""`posewire check`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from models.errors import ModelError
+from stream.config import Config, FileSource, load_config
+from stream.console import make_console
+from stream.errors import PosewireError
+from stream.sources.base import EndOfSource, SourceTimeout
+from stream.sources.configured import configured_source
+
+FIRST_FRAME_S = 2.0
+
+
+def check_all(path: Path | None) -> int:
+    """Check everything that a configuration names; returns the exit code, 2 if anything is wrong.
+
+    Raises:
+        ConfigError: the file itself is wrong (one line for each setting).
+    """
+    config = load_config(path)
+    console, complaints = make_console(), make_console(stderr=True)
+    errors = []
+    checks: list[tuple[str, Callable[[], str]]] = [
+        (f"sources[{index}]", lambda index=index: _source(config, index))  # type: ignore[misc]
+        for index in range(len(config.sources))
+    ]
+    checks += [("model", lambda: _model(config)), ("prompts", lambda: _prompts(config))]
+    for key, check in checks:
+        try:
+            console.print(f"ok     {key}: {check()}", soft_wrap=True)
+        except (PosewireError, ModelError) as error:
+            errors.append(key)
+            complaints.print(f"wrong  {key}: {error}", style="red", soft_wrap=True)
+    where = path or (Path("config.toml") if Path("config.toml").is_file() else "the built-in defaults")
+    console.print(
+        f"{where}: " + (f"{len(errors)} wrong ({', '.join(errors)})" if errors else "all right"), style="bold"
+    )
+    return 2 if errors else 0
+
+
+def _source(config: Config, index: int) -> str:
+    entry = config.sources[index]
+    source = configured_source(entry)
+    with source:
+        try:
+            frame = source.read(timeout=FIRST_FRAME_S)
+        except (EndOfSource, SourceTimeout):
+            return f"{entry.name}: opens, but gave no frame"
+    what = f"{entry.path}, " if isinstance(entry, FileSource) else ""
+    return f"{entry.name}: {what}layout {frame.layout}, people in the first frame: {len(frame.track_ids)}"
+
+
+def _model(config: Config) -> str:
+    from stream.service import load_model
+
+    recogniser = load_model(config)
+    return (
+        f"{recogniser.manifest.architecture} on {recogniser.device}, windows of {recogniser.frames} frames at "
+        f"{recogniser.rate_hz:g} Hz, {len(recogniser.bank)} known actions"
+    )
+
+
+def _prompts(config: Config) -> str:
+    from stream.service import load_model, make_prompts
+
+    prompts = make_prompts(config, load_model(config))
+    return f"{len(prompts.prompts)} prompts against {len(prompts.background)} background texts"

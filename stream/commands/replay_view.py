@@ -1,0 +1,94 @@
+"""What `posewire replay` shows while it works and at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from stream.console import event_line
+from stream.messages import Message
+from stream.pipeline import Output
+from stream.replay import Summary
+from stream.sources.base import RecordedSource
+from stream.types import NANOSECONDS
+from stream.structs import EventData
+
+
+class ReplayView:
+    """Event lines above a progress bar.
+
+    Args:
+        console: where to.
+        files: how many will be replayed.
+    """
+
+    def __init__(self, console: Console, files: int) -> None:
+        self._console = console
+        self._files = files
+        self._done = -1
+        self._t0: dict[str, float] = {}
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[frames]} frames"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self.progress.add_task("", total=files, frames=0)
+        self._frames = 0
+
+    def file(self, source: RecordedSource) -> None:
+        """Note that a file begins."""
+        self._done += 1
+        self.progress.update(self._task, description=source.name, completed=self._done)
+
+    def frames(self, source: RecordedSource, frames: int) -> None:
+        """Note that frames of it are done."""
+        self._frames += frames
+        self.progress.update(self._task, completed=self._done + source.progress, frames=self._frames)
+
+    def put(self, output: Output) -> None:
+        """Note when each source begins: event lines count from there."""
+        self._t0.setdefault(output.source, output.t / NANOSECONDS)
+
+    def event(self, message: Message) -> None:
+        """Show an event message."""
+        data, source = message.envelope.data, message.envelope.source
+        if isinstance(data, EventData):
+            self._console.print(event_line(source, data, self._t0.get(source, 0.0)), soft_wrap=True)
+
+
+def print_summary(console: Console, summary: Summary, out: Path | None, report: Path | None) -> None:
+    """Show what a replay did and where its files are."""
+    rate = f", {summary.media_s / summary.wall_s:.0f} times real time" if summary.wall_s > 0 else ""
+    people = sum(summary.people.values())
+    console.print(
+        f"\n{_plural(summary.files, 'file')}, {_plural(summary.frames, 'frame')}, {summary.media_s:.1f} s recorded, "
+        f"{_plural(people, 'person track')}; took {summary.wall_s:.1f} s{rate}",
+        style="bold",
+    )
+    found = ", ".join(f"{name} {count}" for name, count in summary.events.most_common())
+    console.print(f"{_plural(sum(summary.events.values()), 'event')}" + (f": {found}" if found else ""))
+    left_out = {name: count for name, count in summary.counts.items() if name not in ("frames", "windows")}
+    if left_out:
+        told = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(left_out.items()))
+        console.print(f"not used: {told}", style="dim")
+    for what, path in (("events", out), ("report", report)):
+        if path:
+            console.print(f"{what}: {path}", soft_wrap=True)
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def titles(sources: Sequence[RecordedSource]) -> str:
+    """A heading for the report of these sources."""
+    names = [source.name for source in sources]
+    return ", ".join(names) if len(names) <= 4 else f"{names[0]} and {len(names) - 1} more"

@@ -1,0 +1,47 @@
+"""`posewire run`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stream.config import ConfigError, load_config
+from stream.console import event_line, make_console
+from stream.daemon.supervisor import Supervisor
+from stream.structs import EventData
+
+
+def run_daemon(config: Path | None) -> int:
+    """Run the daemon until it is stopped or all sources have ended; returns the exit code.
+
+    Raises:
+        ConfigError: the configuration is wrong, or has no sources.
+    """
+    path = config or Path("config.toml")
+    settings = load_config(config)
+    if not settings.sources:
+        raise ConfigError(f"{path}: sources: none; expected at least one [[sources]] block")
+    logging.basicConfig(level=logging.INFO, format="posewire: %(message)s")
+    console = make_console()
+    t0: dict[str, float] = {}
+
+    def show(child: str, message: dict[str, Any]) -> None:
+        if message["kind"] == "event":
+            event = msgspec.convert(message["event"], EventData)
+            console.print(event_line(message["source"], event, t0.setdefault(message["source"], 0.0)), soft_wrap=True)
+        elif message["kind"] == "status":
+            detail = f": {message['detail']}" if message["detail"] else ""
+            console.print(f"source {message['source']} {message['state']}{detail}", style="dim", soft_wrap=True)
+        elif message["kind"] == "ready":
+            console.print(f"{child} ready: {message['description']}", style="dim", soft_wrap=True)
+
+    console.print(
+        f"{len(settings.sources)} sources, {len(settings.prompts)} prompts; events on {settings.publish.events}; "
+        "Ctrl-C stops",
+        style="dim",
+        soft_wrap=True,
+    )
+    return Supervisor(settings, path, on_message=show).run()

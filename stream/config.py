@@ -1,0 +1,312 @@
+"""The configuration file: what may stand in it, its defaults, and all of its errors at once.
+
+`config.toml` at the top of the project is these defaults with comments; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from stream.endpoints import check_bind
+from stream.errors import PosewireError
+from stream.events import EventSettings
+from stream.pipeline import PipelineSettings
+from stream.prompts import Prompt
+from stream.topics import check_name, slug
+from stream.tracker import TrackerSettings
+from stream.types import Severity
+from stream.window import WindowSettings
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0, le=3600)]
+
+
+class ConfigError(PosewireError):
+    """One or more settings are wrong: one line each, with the key's path."""
+
+
+def _topic_name(name: str) -> str:
+    """`check_name` as pydantic wants it: it collects ValueErrors only."""
+    try:
+        return check_name(name)
+    except PosewireError as error:
+        raise ValueError(str(error)) from error
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Node(_Section):
+    """This daemon."""
+
+    name: str = "posewire"
+
+    _name = field_validator("name")(_topic_name)
+
+
+class Model(_Section):
+    """The encoder; `path` is a checkpoint folder, "default" the one that ships."""
+
+    path: str = "default"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(1, ge=1, le=256)
+    max_batch: int = Field(32, ge=1, le=4096)
+
+
+class Windows(_Section):
+    """How the last 50 frames of a person become windows (see `stream.window.WindowSettings`)."""
+
+    stride: int = Field(8, ge=1, le=50)
+    min_coverage: Probability = 0.4
+    gap_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+
+
+class Tracking(_Section):
+    """Who is who from frame to frame (see `stream.tracker.TrackerSettings`)."""
+
+    gate_m: Annotated[float, Field(gt=0, le=10)] = 0.5
+    speed_m_s: Annotated[float, Field(ge=0, le=20)] = 3.0
+    id_bonus_m: Annotated[float, Field(ge=0, le=10)] = 0.3
+    max_lost_s: Annotated[float, Field(gt=0, le=60)] = 1.5
+
+
+class Events(_Section):
+    """When events start and end (see `stream.events.EventSettings`); no `enter` or `exit` takes the model's."""
+
+    enter: Probability | None = None
+    exit: Probability | None = None
+    margin: Annotated[float, Field(ge=-2, le=2)] = 0.0
+    needed: int = Field(2, ge=1, le=50)
+    of: int = Field(3, ge=1, le=50)
+    hold_s: Seconds = 0.6
+    update_s: Seconds = 1.0
+    cooldown_s: Seconds = 1.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Events:
+        if self.enter is not None and self.exit is not None and self.exit > self.enter:
+            raise ValueError(f"exit ({self.exit}) is above enter ({self.enter}); expected exit <= enter")
+        if self.needed > self.of:
+            raise ValueError(f"needed ({self.needed}) is above of ({self.of}); expected needed <= of")
+        return self
+
+
+class Background(_Section):
+    """What the prompts compete with and nobody is told of."""
+
+    texts: tuple[str, ...] = ("a person stands still", "a person walks", "a person does something else")
+    bank: bool = True
+
+
+class PromptEntry(_Section):
+    """One `[[prompts]]` block."""
+
+    text: Annotated[str, Field(min_length=3, max_length=300)]
+    name: str = ""
+    severity: Severity = Severity.INFO
+    enter: Probability | None = None
+    exit: Probability | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> PromptEntry:
+        name = _topic_name(self.name) if self.name else slug(self.text)
+        object.__setattr__(self, "name", name)
+        if self.enter is not None and self.exit is not None and self.exit > self.enter:
+            raise ValueError(f"exit ({self.exit}) is above enter ({self.enter}); expected exit <= enter")
+        return self
+
+    def prompt(self) -> Prompt:
+        """The prompt that this block describes."""
+        return Prompt(self.name, self.text, self.severity, self.enter, self.exit)
+
+
+class FileSource(_Section):
+    """A recorded skeleton file, played at its own speed (times `speed`)."""
+
+    kind: Literal["file"]
+    name: str
+    path: str
+    speed: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    loop: bool = False
+
+    _name = field_validator("name")(_topic_name)
+
+
+class SyntheticSource(_Section):
+    """Stick people that walk and wave, for trying things out."""
+
+    kind: Literal["synthetic"]
+    name: str
+    people: int = Field(1, ge=1, le=16)
+    fps: Annotated[float, Field(gt=0, le=240)] = 30.0
+    seed: int = 0
+
+    _name = field_validator("name")(_topic_name)
+
+
+SourceEntry = Annotated[FileSource | SyntheticSource, Field(discriminator="kind")]
+
+
+class Publish(_Section):
+    """Where messages go; an empty `skeletons` publishes neither skeletons nor scores."""
+
+    events: str = "tcp://127.0.0.1:5556"
+    query: str = "tcp://127.0.0.1:5558"
+    skeletons: str = ""
+    heartbeat_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+
+    @field_validator("events", "query", "skeletons")
+    @classmethod
+    def _local(cls, endpoint: str) -> str:
+        if endpoint:
+            try:
+                check_bind(endpoint)
+            except PosewireError as error:
+                raise ValueError(str(error)) from error
+        return endpoint
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Publish:
+        used = [endpoint for endpoint in (self.events, self.query, self.skeletons) if endpoint]
+        if not self.events or not self.query:
+            raise ValueError("events and query need an address, such as tcp://127.0.0.1:5556")
+        if len(set(used)) < len(used):
+            raise ValueError("events, query and skeletons must be different addresses")
+        return self
+
+
+DEFAULT_PROMPTS = (
+    PromptEntry(text="a person falls to the floor", name="fall", severity=Severity.CRITICAL),
+    PromptEntry(text="a person punches", name="punch", severity=Severity.WARNING),
+    PromptEntry(text="a person kicks", name="kick", severity=Severity.WARNING),
+    PromptEntry(text="a person waves a hand", name="wave"),
+    PromptEntry(text="a person beckons someone to come here", name="beckon"),
+)
+
+
+class Config(_Section):
+    """The whole file."""
+
+    node: Node = Node()
+    model: Model = Model()
+    windows: Windows = Windows()
+    tracking: Tracking = Tracking()
+    events: Events = Events()
+    background: Background = Background()
+    prompts: tuple[PromptEntry, ...] = DEFAULT_PROMPTS
+    sources: tuple[SourceEntry, ...] = ()
+    publish: Publish = Publish()
+
+    @field_validator("prompts")
+    @classmethod
+    def _distinct_prompts(cls, prompts: tuple[PromptEntry, ...]) -> tuple[PromptEntry, ...]:
+        if not prompts:
+            raise ValueError("there is no prompt; expected at least one [[prompts]] block with a text")
+        for what in ("name", "text"):
+            values = [getattr(prompt, what) for prompt in prompts]
+            if twice := sorted({value for value in values if values.count(value) > 1}):
+                raise ValueError(f"two prompts have the {what} {twice[0]!r}; expected different ones")
+        return prompts
+
+    @field_validator("sources")
+    @classmethod
+    def _distinct_sources(cls, sources: tuple[SourceEntry, ...]) -> tuple[SourceEntry, ...]:
+        names = [source.name for source in sources]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two sources have the name {twice[0]!r}; expected different ones")
+        return sources
+
+    def pipeline(self, *, frames: int, rate_hz: float, enter: float, exit: float) -> PipelineSettings:
+        """Settings of the pipeline for a model of this window that suggests these thresholds."""
+        own = self.events
+        enter = enter if own.enter is None else own.enter
+        exit = min(enter, exit if own.exit is None else own.exit)
+        return PipelineSettings(
+            window=WindowSettings(frames=frames, rate_hz=rate_hz, stride=self.windows.stride, gap_s=self.windows.gap_s),
+            tracker=TrackerSettings(**self.tracking.model_dump()),
+            events=EventSettings(**own.model_dump(exclude={"enter", "exit"}), enter=enter, exit=exit),
+            min_coverage=self.windows.min_coverage,
+            max_batch=self.model.max_batch,
+        )
+
+
+def load_config(path: Path | None) -> Config:
+    """Read a configuration file; None gives `config.toml` of the current folder, or the defaults where there is none.
+
+    Relative paths in the file count from the file's folder.
+
+    Raises:
+        ConfigError: the file cannot be read, is not TOML, or has wrong settings: one line for each.
+    """
+    if path is None:
+        path = Path("config.toml")
+        if not path.is_file():
+            return Config()
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); expected a configuration file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from error
+    return parse_config(data, path)
+
+
+def parse_config(data: dict[str, Any], path: Path) -> Config:
+    """Check the content of a configuration file.
+
+    Raises:
+        ConfigError: as `load_config`.
+    """
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        lines = [f"{path}: {_key(item['loc'], data)}: {_message(dict(item))}" for item in error.errors()]
+        raise ConfigError("\n".join(lines)) from error
+    return config.model_copy(
+        update={
+            "sources": tuple(_anchored(source, path.parent) for source in config.sources),
+            "model": _anchored_model(config.model, path.parent),
+        }
+    )
+
+
+def _anchored(source: FileSource | SyntheticSource, folder: Path) -> FileSource | SyntheticSource:
+    if isinstance(source, FileSource):
+        return source.model_copy(update={"path": str((folder / source.path).resolve())})
+    return source
+
+
+def _anchored_model(model: Model, folder: Path) -> Model:
+    return model if model.path == "default" else model.model_copy(update={"path": str((folder / model.path).resolve())})
+
+
+def _key(location: tuple[int | str, ...], data: dict[str, Any]) -> str:
+    """Key path as it stands in the file: `sources[1].path`; the union's tag, which pydantic inserts, is left out."""
+    path = ""
+    node: Any = data
+    for part in location:
+        if isinstance(part, int):
+            path += f"[{part}]"
+            node = node[part] if isinstance(node, list) and part < len(node) else None
+        elif isinstance(node, dict) and part not in node and part == node.get("kind"):
+            continue
+        else:
+            path += f".{part}" if path else part
+            node = node.get(part) if isinstance(node, dict) else None
+    return path or "the file"
+
+
+def _message(item: dict[str, Any]) -> str:
+    if item["type"] == "extra_forbidden":
+        return "unknown setting; see config.toml for those that exist"
+    if item["type"] == "missing":
+        return "missing; it has no default"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "value_error":
+        return message
+    return f"{message}, got {item['input']!r}"

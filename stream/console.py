@@ -1,0 +1,50 @@
+"""What a person sees in the terminal while a recording is replayed or the daemon runs."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from stream.structs import EventData
+
+_PHASE_STYLE = {"start": "bold", "update": "dim", "end": ""}
+_SEVERITY_STYLE = {"info": "green", "warning": "yellow", "critical": "bold red"}
+
+
+def clock(seconds: float) -> str:
+    """Seconds as `m:ss.ss`, for times on a source's own clock."""
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes)}:{rest:05.2f}"
+
+
+def event_line(source: str, event: EventData, t0: float = 0.0) -> Text:
+    """One line about one message of an event.
+
+    Args:
+        source: the event's source.
+        event: its state.
+        t0: time that counts as zero, in s.
+    """
+    style = _SEVERITY_STYLE[event.severity]
+    line = Text.assemble(
+        (f"{clock(event.t - t0):>9}  ", "dim"),
+        (f"{event.phase:<6}  ", _PHASE_STYLE[event.phase]),
+        (f"{event.name:<18}  ", style if event.phase != "update" else "dim"),
+        f"{source}, person {event.track}  ",
+        (f"score {event.score:.2f}", "dim"),
+    )
+    if event.severity != "info" and event.phase == "start":
+        line.append("  ALARM", style)
+    if event.t_end is not None:
+        line.append(
+            f"  peak {event.peak:.2f}, {clock(event.t_start - t0)} to {clock(event.t_end - t0)} ({event.reason})", "dim"
+        )
+    return line
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """A console that wraps nothing where its output is not a terminal: one event, one line."""
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal:
+        console = Console(stderr=stderr, highlight=False, width=500, no_color=True)
+    return console

@@ -1,0 +1,36 @@
+"""`python -m stream.daemon ROLE`: a child process of `posewire run` or `posewire record`; not for people."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+
+import msgspec
+
+from stream.daemon.child import Child, Orders
+from stream.errors import PosewireError
+
+ROLES = {
+    "capture": "stream.daemon.capture",
+    "worker": "stream.daemon.worker",
+    "publisher": "stream.daemon.publish",
+    "recorder": "stream.daemon.recorder",
+}
+
+
+def main() -> int:
+    """Read the orders, run the role, turn errors that a user can act on into one line and exit code 2."""
+    orders = msgspec.json.decode(sys.stdin.buffer.read(), type=Orders)
+    logging.basicConfig(level=logging.INFO, format=f"posewire {orders.name}: %(message)s")
+    try:
+        with Child(orders) as child:
+            code: int = importlib.import_module(ROLES[sys.argv[1]]).main(child)
+    except PosewireError as error:
+        logging.getLogger(__name__).error("%s", error)  # the one line says it all
+        return 2
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""What every child process of the daemon shares: its orders, its life line, and its way to stop.
+
+A child is `python -m stream.daemon ROLE`, with its orders as JSON on standard input (never on the command line, which
+every user of the machine can read). It shows life in every turn of its loop, so that a hung child can be told from a
+busy one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from types import FrameType
+from typing import Any
+
+import msgspec
+import zmq
+
+PR_SET_PDEATHSIG = 1
+BEAT_S = 0.25
+"""Seconds between two signs of life."""
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True):
+    """What a child is told at its start.
+
+    Attributes:
+        name: the child's name, unique among its siblings: `worker`, `publisher`, `capture:cam1`.
+        parent: process id of the supervisor.
+        control: endpoint of the supervisor's control socket.
+        frames: endpoint of the worker's (or recorder's) frame inlet.
+        outputs: endpoint of the publisher's inlet.
+        config: path that error messages name, and the content of the configuration.
+        config_path: see `config`.
+        source: for a capture child, the index of its source in the configuration.
+        epoch: the daemon's epoch.
+        recording: for a recorder, the file to write.
+    """
+
+    name: str
+    parent: int
+    control: str
+    frames: str
+    outputs: str
+    config_path: str
+    config: dict[str, Any]
+    source: int = -1
+    epoch: str = ""
+    recording: str = ""
+
+
+class Child:
+    """The child's end of the supervisor's control socket. Use in a `with` block.
+
+    Attributes:
+        orders: see `Orders`.
+        context: the process's ZeroMQ context, terminated at the end of the block.
+        stopping: True once the supervisor, or SIGTERM, has asked for the end.
+    """
+
+    def __init__(self, orders: Orders) -> None:
+        self.orders = orders
+        self.stopping = False
+        self.context = zmq.Context()
+        self._socket = self.context.socket(zmq.DEALER)
+        self._next_beat = 0.0
+
+    def __enter__(self) -> Child:
+        # Ctrl-C reaches the whole terminal group; only the supervisor acts on it, and then stops its children in order.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, self._on_terminate)
+        die_with(self.orders.parent)
+        self._socket.setsockopt(zmq.ROUTING_ID, self.orders.name.encode())
+        self._socket.setsockopt(zmq.LINGER, 500)
+        self._socket.connect(self.orders.control)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._socket.close()
+        # A process that ends must not wait for a peer that is gone: sockets carry their own linger.
+        self.context.term()
+
+    def _on_terminate(self, _number: int, _frame: FrameType | None) -> None:
+        self.stopping = True
+
+    def tell(self, kind: str, **data: Any) -> None:
+        """Send the supervisor a message, dropping it if the supervisor does not read."""
+        try:
+            self._socket.send(msgspec.json.encode({"kind": kind, **data}), zmq.NOBLOCK)
+        except zmq.Again:
+            self._next_beat = 0.0  # nothing is lost that the next beat does not carry
+
+    def beat(self, **counts: Any) -> None:
+        """Show life and take orders; cheap, to be called in every turn of the main loop."""
+        now = time.monotonic()
+        if now >= self._next_beat:
+            self._next_beat = now + BEAT_S
+            self.tell("beat", pid=os.getpid(), **counts)
+        while self._socket.poll(0):
+            if self._socket.recv() == b"stop":
+                self.stopping = True
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies, however it dies (Linux).
+
+    Raises:
+        SystemExit: the parent is gone already.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    # The parent may have died before the line above: then we belong to another process by now.
+    if os.getppid() != parent:
+        raise SystemExit(1)

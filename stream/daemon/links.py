@@ -1,0 +1,132 @@
+"""Messages between the daemon's own processes: msgpack heads, raw arrays behind them.
+
+These never leave the machine and may change with any release; the public contract is `stream.messages`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from stream.layouts import CANONICAL
+from stream.pipeline import Tracked
+from stream.types import Event, Scores, SkeletonFrame, Space
+
+
+class _FrameHead(msgspec.Struct, array_like=True):
+    source: str
+    seq: int
+    t: int
+    layout: str
+    space: Space
+    shape: tuple[int, int]
+
+
+class _TrackedHead(msgspec.Struct, array_like=True):
+    source: str
+    t: int
+    space: Space
+    bodies: int
+
+
+class _ScoresHead(msgspec.Struct, array_like=True):
+    source: str
+    track: int
+    t: int
+    anomaly: float | None
+    coverage: float
+    prompts_digest: str
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What happened to a source, or that a worker (re)started.
+
+    Attributes:
+        source: name of the source, or "worker".
+        state: `running`, `ended`, `error` or, of a worker, `started`.
+        detail: one line for people.
+        sources: names that the source's frames carried, where it ended.
+        frames, dropped: counts so far.
+    """
+
+    source: str
+    state: str
+    detail: str = ""
+    sources: tuple[str, ...] = ()
+    frames: int = 0
+    dropped: int = 0
+
+
+Message = SkeletonFrame | Tracked | Scores | Event | Status
+
+_encoder = msgspec.msgpack.Encoder()
+_DECODERS: dict[bytes, msgspec.msgpack.Decoder[Any]] = {
+    tag: msgspec.msgpack.Decoder(kind)
+    for tag, kind in ((b"F", _FrameHead), (b"T", _TrackedHead), (b"S", _ScoresHead), (b"E", Event), (b"s", Status))
+}
+
+
+def encode(message: Message) -> list[bytes]:
+    """Message to ZeroMQ frames."""
+    if isinstance(message, SkeletonFrame):
+        bodies, joints = message.confidence.shape
+        frame = _FrameHead(message.source, message.seq, message.t, message.layout, message.space, (bodies, joints))
+        return [b"F", _encoder.encode(frame), *_bytes(message)]
+    if isinstance(message, Tracked):
+        head = _TrackedHead(message.source, message.t, message.space, len(message.track_ids))
+        return [b"T", _encoder.encode(head), *_bytes(message)]
+    if isinstance(message, Scores):
+        scores = _ScoresHead(
+            message.source, message.track, message.t, message.anomaly, message.coverage, message.prompts_digest
+        )
+        arrays = (message.similarity, message.probability, message.margin)
+        return [b"S", _encoder.encode(scores), *(array.tobytes() for array in arrays)]
+    return [b"E" if isinstance(message, Event) else b"s", _encoder.encode(message)]
+
+
+def _bytes(message: SkeletonFrame | Tracked) -> list[bytes]:
+    return [message.joints.tobytes(), message.confidence.tobytes(), message.track_ids.tobytes()]
+
+
+def decode(parts: list[bytes]) -> Message:
+    """ZeroMQ frames to message.
+
+    Raises:
+        ValueError: the frames are not one of ours.
+    """
+    tag = parts[0]
+    if tag not in _DECODERS:
+        raise ValueError(f"unknown message tag {tag!r}")
+    head = _DECODERS[tag].decode(parts[1])
+    if isinstance(head, Event | Status):
+        return head
+    arrays = [np.frombuffer(part, np.float32) for part in parts[2:4]]
+    if isinstance(head, _ScoresHead):
+        return Scores(
+            head.source,
+            head.track,
+            head.t,
+            arrays[0],
+            arrays[1],
+            np.frombuffer(parts[4], np.float32),
+            head.anomaly,
+            head.coverage,
+            head.prompts_digest,
+        )
+    ids = np.frombuffer(parts[4], np.int64)
+    if isinstance(head, _TrackedHead):
+        joints = arrays[0].reshape(head.bodies, len(CANONICAL), 3)
+        return Tracked(head.source, head.t, head.space, ids, joints, arrays[1].reshape(joints.shape[:2]))
+    bodies, count = head.shape
+    joints = arrays[0].reshape(bodies, count, 3)
+    return SkeletonFrame(
+        head.source, head.seq, head.t, head.layout, joints, arrays[1].reshape(bodies, count), ids, head.space
+    )
+
+
+def renamed(frame: SkeletonFrame, source: str) -> SkeletonFrame:
+    """The same frame under another source name."""
+    return frame if frame.source == source else replace(frame, source=source)

@@ -1,0 +1,105 @@
+"""The worker process: frames of all sources in, scores and events out, one encoder for all."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import zmq
+
+from stream.config import Config, parse_config
+from stream.daemon.child import Child
+from stream.daemon.links import Status, decode, encode
+from stream.pipeline import Output, Pipeline, Tracked
+from stream.service import load_service
+from stream.types import EndReason, Event, Scores, SkeletonFrame
+
+MAX_FRAMES = 256
+"""Frames taken in one turn: bounds the latency of a stop and the memory of a batch."""
+
+
+def main(child: Child) -> int:
+    """Run the worker until it is stopped and its inlet is empty."""
+    orders = child.orders
+    config = parse_config(orders.config, Path(orders.config_path))
+    service = load_service(config)
+    inlet, outlet = child.context.socket(zmq.PULL), child.context.socket(zmq.PUSH)
+    inlet.setsockopt(zmq.RCVHWM, 1000)
+    outlet.setsockopt(zmq.SNDHWM, 10_000)
+    outlet.setsockopt(zmq.LINGER, 2000)
+    with inlet, outlet:
+        inlet.bind(orders.frames)
+        outlet.connect(orders.outputs)
+        Worker(child, config, service.pipeline, inlet, outlet).run(service.description)
+    return 0
+
+
+class Worker:
+    """The worker's loop around the pure pipeline.
+
+    Args:
+        child: the process's life line.
+        config: what to publish.
+        pipeline: what to run.
+        inlet: bound PULL socket of frames and source statuses.
+        outlet: PUSH socket to the publisher.
+    """
+
+    def __init__(
+        self, child: Child, config: Config, pipeline: Pipeline, inlet: zmq.Socket[bytes], outlet: zmq.Socket[bytes]
+    ) -> None:
+        self._child = child
+        self._pipeline = pipeline
+        self._inlet = inlet
+        self._outlet = outlet
+        self._sent = (Tracked, Scores, Event) if config.publish.skeletons else (Event,)
+        self._lost = 0
+
+    def run(self, description: str) -> None:
+        """Work until stopped and empty; then end all open events."""
+        self._send(Status("worker", "started", description))
+        self._child.tell("ready", description=description)
+        while True:
+            self._child.beat(**self._pipeline.counts, unsent=self._lost)
+            taken = self._turn(timeout_ms=20)
+            if self._child.stopping and not taken:
+                break
+        self._emit(self._pipeline.finish(EndReason.SHUTDOWN))
+        self._child.tell("beat", **self._pipeline.counts, unsent=self._lost)
+
+    def _turn(self, timeout_ms: int) -> int:
+        """Take what has arrived as one batch, in order."""
+        frames: list[SkeletonFrame] = []
+        taken = 0
+        while taken < MAX_FRAMES and self._inlet.poll(timeout_ms if not taken else 0):
+            message = decode(self._inlet.recv_multipart())
+            taken += 1
+            if isinstance(message, SkeletonFrame):
+                frames.append(message)
+            elif isinstance(message, Status):
+                self._emit(self._pipeline.push(frames))
+                frames = []
+                if message.state != "running":
+                    for source in message.sources:
+                        self._emit(self._pipeline.end_source(source))
+                self._send(message)
+        self._emit(self._pipeline.push(frames))
+        return taken
+
+    def _emit(self, outputs: list[Output] | list[Event]) -> None:
+        for output in outputs:
+            if isinstance(output, self._sent):
+                self._send(output)
+
+    def _send(self, message: Output | Status) -> None:
+        """Send to the publisher; while it restarts, the socket holds 10,000 messages, and what is beyond is counted."""
+        deadline = time.monotonic() + (1.0 if isinstance(message, Event) else 0.0)
+        while True:
+            try:
+                self._outlet.send_multipart(encode(message), zmq.NOBLOCK)
+                return
+            except zmq.Again:
+                if time.monotonic() >= deadline:
+                    self._lost += 1
+                    return
+                time.sleep(0.005)

@@ -1,0 +1,209 @@
+"""Frames in, scores and events out: the one path that replay and the live worker share.
+
+Pure: no clocks, no sockets, no threads. `push` takes whatever frames have arrived, of any sources, and encodes all
+windows that they complete as one batch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from stream.events import EventEngine, EventSettings
+from stream.layouts import CANONICAL, layout
+from stream.prompts import PromptSet
+from stream.tracker import Tracker, TrackerSettings
+from stream.types import (
+    NANOSECONDS,
+    EndReason,
+    Event,
+    Float32Array,
+    Int64Array,
+    Scores,
+    SkeletonFrame,
+    Space,
+    Window,
+)
+from stream.window import WindowRing, WindowSettings
+
+_CLOCK_RESET = 5 * NANOSECONDS
+"""A frame this much older than the newest is a sensor whose clock started anew, not a late frame."""
+
+
+class Encoder(Protocol):
+    """What the pipeline needs of a model (see `models.recogniser`)."""
+
+    def encode(self, x: Float32Array, mask: Float32Array) -> Float32Array:
+        """Windows (N, 3, T, V) and masks (N, T, V) to unit features (N, D)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """A frame in the canonical layout with stable track ids, for publishing and drawing.
+
+    Attributes:
+        source, t, space: as in `SkeletonFrame`.
+        track_ids: (M,) int64.
+        joints: (M, 25, 3) float32.
+        confidence: (M, 25) float32.
+    """
+
+    source: str
+    t: int
+    space: Space
+    track_ids: Int64Array
+    joints: Float32Array
+    confidence: Float32Array
+
+
+Output = Tracked | Scores | Event
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """Settings of the parts; `min_coverage` is the share of seen joints under which a window is not scored."""
+
+    window: WindowSettings = field(default_factory=WindowSettings)
+    tracker: TrackerSettings = field(default_factory=TrackerSettings)
+    events: EventSettings = field(default_factory=EventSettings)
+    min_coverage: float = 0.4
+    max_batch: int = 32
+
+
+@dataclass(slots=True)
+class _SourceState:
+    tracker: Tracker
+    t: int | None = None
+    rings: dict[int, WindowRing] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _TrackEnd:
+    source: str
+    track: int
+    reason: EndReason
+
+
+class Pipeline:
+    """Tracker, window rings, encoder, prompts and events of any number of sources.
+
+    Args:
+        encoder: the skeleton encoder.
+        prompts: what to watch for.
+        settings: see `PipelineSettings`.
+
+    Attributes:
+        counts: frames, windows, and what was left out and why (`late_frames`, `low_coverage`, `gaps` ...).
+    """
+
+    def __init__(self, encoder: Encoder, prompts: PromptSet, settings: PipelineSettings | None = None) -> None:
+        self._settings = settings or PipelineSettings()
+        self._encoder = encoder
+        self._prompts = prompts
+        self._engine = EventEngine(prompts.prompts, self._settings.events)
+        self._sources: dict[str, _SourceState] = {}
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Counters since the start, by name."""
+        suppressed = {f"suppressed_{reason}": count for reason, count in self._engine.suppressed.items()}
+        return {**self._counts, **suppressed}
+
+    def push(self, frames: Sequence[SkeletonFrame]) -> list[Output]:
+        """Take frames, in the order of capture within each source.
+
+        Returns:
+            For each frame its `Tracked`, then the `Scores` of each window that it completed with the events they cause.
+        """
+        steps: list[Tracked | Window | _TrackEnd] = []
+        for frame in frames:
+            steps.extend(self._track(frame))
+        windows = [step for step in steps if isinstance(step, Window)]
+        scored = iter(self._score([window for window in windows if window.coverage >= self._settings.min_coverage]))
+        outputs: list[Output] = []
+        for step in steps:
+            if isinstance(step, Tracked):
+                outputs.append(step)
+            elif isinstance(step, _TrackEnd):
+                outputs.extend(self._engine.end_track(step.source, step.track, step.reason))
+            elif step.coverage < self._settings.min_coverage:
+                self._counts["low_coverage"] += 1
+                outputs.extend(self._engine.abstain(step.source, step.track, step.t1))
+            else:
+                scores = next(scored)
+                outputs.append(scores)
+                outputs.extend(self._engine.push(scores))
+        return outputs
+
+    def end_source(self, source: str, reason: EndReason = EndReason.SOURCE_END) -> list[Event]:
+        """End the open events of a source that ended and forget its tracks."""
+        self._sources.pop(source, None)
+        return self._engine.end_source(source, reason)
+
+    def finish(self, reason: EndReason = EndReason.SHUTDOWN) -> list[Event]:
+        """End all open events of all sources."""
+        self._sources.clear()
+        return self._engine.end_all(reason)
+
+    def _track(self, frame: SkeletonFrame) -> list[Tracked | Window | _TrackEnd]:
+        self._counts["frames"] += 1
+        state = self._sources.get(frame.source)
+        if state is None:
+            state = self._sources[frame.source] = _SourceState(Tracker(self._settings.tracker))
+        steps: list[Tracked | Window | _TrackEnd] = []
+        if state.t is not None and frame.t <= state.t:
+            if state.t - frame.t < _CLOCK_RESET:
+                self._counts["late_frames"] += 1
+                return []
+            self._counts["clock_resets"] += 1
+            steps += [_TrackEnd(frame.source, track, EndReason.GAP) for track in state.tracker.open_tracks]
+            # The new tracker goes on counting where the old one stopped: ids are for the life of the process.
+            state.tracker = Tracker(self._settings.tracker, born=state.tracker.born)
+            state.rings.clear()
+        state.t = frame.t
+
+        joints, confidence = layout(frame.layout).to_canonical(frame.joints, frame.confidence)
+        ids, ended = state.tracker.update(frame.t, joints, confidence, frame.track_ids, frame.space)
+        for track in ended:
+            state.rings.pop(track, None)
+            steps.append(_TrackEnd(frame.source, track, EndReason.TRACK_LOST))
+        steps.append(Tracked(frame.source, frame.t, frame.space, ids, joints, confidence))
+        for body, track in enumerate(ids.tolist()):
+            ring = state.rings.get(track)
+            if ring is None:
+                ring = state.rings[track] = WindowRing(self._settings.window, len(CANONICAL))
+            cuts, gap = ring.push(frame.t, joints[body], confidence[body])
+            if gap:
+                self._counts["gaps"] += 1
+                steps.append(_TrackEnd(frame.source, track, EndReason.GAP))
+            steps += [Window(frame.source, track, cut.t0, cut.t1, cut.x, cut.mask, cut.coverage) for cut in cuts]
+        return steps
+
+    def _score(self, windows: Sequence[Window]) -> list[Scores]:
+        scores = []
+        for start in range(0, len(windows), self._settings.max_batch):
+            batch = windows[start : start + self._settings.max_batch]
+            features = self._encoder.encode(np.stack([w.x for w in batch]), np.stack([w.mask for w in batch]))
+            similarity, probability, margin = self._prompts.score(features)
+            self._counts["windows"] += len(batch)
+            scores += [
+                Scores(
+                    source=window.source,
+                    track=window.track,
+                    t=window.t1,
+                    similarity=similarity[n],
+                    probability=probability[n],
+                    margin=margin[n],
+                    anomaly=None,
+                    coverage=window.coverage,
+                    prompts_digest=self._prompts.digest,
+                )
+                for n, window in enumerate(batch)
+            ]
+        return scores

@@ -1,0 +1,144 @@
+"""`posewire replay`: recorded files through the pipeline, inline, in one process.
+
+The same objects as in the daemon, called directly. Files are replayed one after the other, each as its own source; a
+file that is broken is reported, its events so far stay, and the others go on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from stream.errors import SourceError
+from stream.pipeline import Output, Pipeline, Tracked
+from stream.sources.base import RecordedSource
+from stream.types import NANOSECONDS, EndReason, Event, Phase, SkeletonFrame
+
+BATCH_FRAMES = 64
+"""Frames handed to the pipeline at once when nothing paces the replay: their windows are encoded together."""
+
+
+class Sink(Protocol):
+    """Takes what a replay yields, in order."""
+
+    def put(self, output: Output) -> None:
+        """Take one frame, window's scores, or event."""
+        ...
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a replay did.
+
+    Attributes:
+        files: number of files replayed to their end.
+        errors: one line for each file that was not.
+        frames: frames read.
+        media_s: recorded time in seconds, over all files.
+        wall_s: time that the replay took, in seconds.
+        people: tracks seen, per source.
+        events: number of events, by prompt name.
+        counts: the pipeline's counters.
+    """
+
+    files: int = 0
+    errors: list[str] = field(default_factory=list)
+    frames: int = 0
+    media_s: float = 0.0
+    wall_s: float = 0.0
+    people: Counter[str] = field(default_factory=Counter)
+    events: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+class Replay:
+    """One replay of some files. Use `run` once.
+
+    Args:
+        sources: what to replay, in this order.
+        pipeline: what they go through.
+        sinks: who gets the outputs.
+        speed: times real time; None is as fast as it goes.
+        on_file: called as each source is opened.
+        on_progress: called after each batch with the source and the number of frames in the batch.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[RecordedSource],
+        pipeline: Pipeline,
+        sinks: Sequence[Sink],
+        *,
+        speed: float | None = None,
+        on_file: Callable[[RecordedSource], None],
+        on_progress: Callable[[RecordedSource, int], None],
+    ) -> None:
+        self._sources = sources
+        self._pipeline = pipeline
+        self._sinks = sinks
+        self._speed = speed
+        self._on_file = on_file
+        self._on_progress = on_progress
+        self._tracks: set[tuple[str, int]] = set()
+        self.summary = Summary()
+
+    def run(self) -> Summary:
+        """Replay all sources; a KeyboardInterrupt ends the open events before it goes on its way."""
+        started = time.monotonic()
+        try:
+            for source in self._sources:
+                self._replay(source)
+        except KeyboardInterrupt:
+            self._emit(self._pipeline.finish(EndReason.SHUTDOWN))
+            raise
+        finally:
+            self.summary.wall_s = time.monotonic() - started
+            self.summary.counts = self._pipeline.counts
+        return self.summary
+
+    def _replay(self, source: RecordedSource) -> None:
+        self._on_file(source)
+        names: dict[str, None] = {}
+        first = last = None
+        batch: list[SkeletonFrame] = []
+        started = time.monotonic()
+        try:
+            with source:
+                for frame in source:
+                    first = frame.t if first is None else first
+                    last = frame.t
+                    names[frame.source] = None
+                    batch.append(frame)
+                    if self._speed is not None:
+                        due = started + (frame.t - first) / NANOSECONDS / self._speed
+                        time.sleep(max(0.0, due - time.monotonic()))
+                    if self._speed is not None or len(batch) >= BATCH_FRAMES:
+                        self._push(source, batch)
+                        batch = []
+            self.summary.files += 1
+        except SourceError as error:
+            self.summary.errors.append(str(error))
+        self._push(source, batch)
+        for name in names:
+            self._emit(self._pipeline.end_source(name))
+        if first is not None and last is not None:
+            self.summary.media_s += (last - first) / NANOSECONDS
+
+    def _push(self, source: RecordedSource, frames: list[SkeletonFrame]) -> None:
+        self.summary.frames += len(frames)
+        self._emit(self._pipeline.push(frames))
+        self._on_progress(source, len(frames))
+
+    def _emit(self, outputs: Sequence[Output]) -> None:
+        for output in outputs:
+            if isinstance(output, Event) and output.phase is Phase.START:
+                self.summary.events[output.name] += 1
+            elif isinstance(output, Tracked):
+                new = {(output.source, track) for track in output.track_ids.tolist()} - self._tracks
+                self._tracks |= new
+                self.summary.people[output.source] += len(new)
+            for sink in self._sinks:
+                sink.put(output)

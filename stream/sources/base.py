@@ -1,0 +1,108 @@
+"""The one interface of everything that yields skeleton frames."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+from stream.types import SkeletonFrame
+
+
+class SourceTimeout(Exception):
+    """No new frame came within the time given to `Source.read`; the source is still open."""
+
+
+class EndOfSource(Exception):
+    """A finite source has delivered its last frame."""
+
+
+class Source(ABC):
+    """Something that yields skeleton frames in the order of capture.
+
+    Life: `open`, any number of `read`, `close` (any number of times). A closed source may be opened again and then
+    starts anew. Not thread safe.
+
+    Attributes:
+        name: unique in a run; the `source` of its frames.
+        live: True where frames that nobody takes are lost (a camera), False where they wait (a file).
+    """
+
+    name: str
+    live: bool
+
+    @abstractmethod
+    def open(self) -> None:
+        """Get ready to read.
+
+        Raises:
+            SourceError: it cannot be opened.
+        """
+
+    @abstractmethod
+    def read(self, timeout: float) -> SkeletonFrame:
+        """Return the next frame, waiting at most `timeout` seconds.
+
+        Raises:
+            SourceTimeout: no frame came in time.
+            EndOfSource: there are no more frames.
+            SourceError: the source is broken; close it. Frames read before stay valid.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release everything; never raises for a source that is closed or broken."""
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[SkeletonFrame]:
+        """Yield the frames of an open finite source until its end (may raise `SourceError` on the way)."""
+        while True:
+            try:
+                yield self.read(timeout=60.0)
+            except EndOfSource:
+                return
+
+
+class RecordedSource(Source):
+    """A finite source that is written as a generator of frames.
+
+    Subclasses set `name` and implement `frames`, which opens its file when first advanced and closes it in a
+    `finally` or `with`.
+
+    Attributes:
+        progress: share of the recording that was read, 0..1; 0 where a subclass does not tell.
+    """
+
+    live = False
+    progress: float = 0.0
+    _iterator: Iterator[SkeletonFrame] | None = None
+
+    @abstractmethod
+    def frames(self) -> Iterator[SkeletonFrame]:
+        """Yield the frames from the start, raising `SourceError` where the file is broken."""
+
+    def open(self) -> None:
+        self.close()
+        self._iterator = self.frames()
+
+    def read(self, timeout: float) -> SkeletonFrame:
+        if self._iterator is None:
+            raise RuntimeError(f"source {self.name!r} is not open")
+        try:
+            return next(self._iterator)
+        except StopIteration:
+            raise EndOfSource from None
+
+    def close(self) -> None:
+        iterator, self._iterator = self._iterator, None
+        if iterator is not None:
+            iterator.close()  # type: ignore[attr-defined]  # frames() is a generator: this runs its finally blocks

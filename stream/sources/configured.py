@@ -1,0 +1,55 @@
+"""The source that a `[[sources]]` block of the configuration describes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from stream.config import FileSource, SourceEntry
+from stream.sources.base import RecordedSource, Source
+from stream.sources.files import open_source
+from stream.sources.synthetic import SyntheticSource
+from stream.types import NANOSECONDS, SkeletonFrame
+
+
+class Looped(RecordedSource):
+    """A recorded source that starts again at its end, for ever, with capture times and numbers that go on.
+
+    Args:
+        source: what to repeat.
+    """
+
+    def __init__(self, source: RecordedSource) -> None:
+        self.name = source.name
+        self._source = source
+
+    def frames(self) -> Iterator[SkeletonFrame]:
+        """Yield the frames of all rounds; a recording without frames ends at once."""
+        shift = seq = 0
+        while True:
+            first = last = None
+            count = 0
+            for frame in self._source.frames():
+                first = frame.t if first is None else first
+                last = frame.t
+                count += 1
+                yield replace(frame, t=frame.t + shift, seq=seq)
+                seq += 1
+            if first is None or last is None:
+                return
+            # The pause between the last frame and the first of the next round is one mean frame interval.
+            interval = (last - first) // (count - 1) if count > 1 else NANOSECONDS // 30
+            shift += last - first + interval
+
+
+def configured_source(entry: SourceEntry) -> Source:
+    """Make the source of one block; it is not open yet.
+
+    Raises:
+        SourceError: its file is missing or of no known format.
+    """
+    if isinstance(entry, FileSource):
+        source = open_source(Path(entry.path), name=entry.name)
+        return Looped(source) if entry.loop else source
+    return SyntheticSource(entry.name, people=entry.people, fps=entry.fps, seed=entry.seed)

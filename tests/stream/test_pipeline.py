@@ -1,0 +1,150 @@
+"""The pipeline with a stand-in encoder: what goes in, what comes out, in which order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from poses import frame, person
+
+from stream.pipeline import Pipeline, Tracked
+from stream.prompts import Prompt, PromptSet
+from stream.types import NANOSECONDS, EndReason, Event, Phase, Scores, SkeletonFrame
+
+FPS30 = NANOSECONDS // 30
+
+
+class RaisedHand:
+    """Encodes a window by how high the right hand is above the spine base: 1st axis "raised", 2nd "lowered"."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def encode(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        self.batches.append(len(x))
+        height = (x[:, 1, -10:, 11] - x[:, 1, -10:, 0]).mean(axis=1)
+        angle = np.pi / 4 * (1 - np.tanh(4 * height))
+        return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+
+
+def make(encoder: RaisedHand | None = None) -> Pipeline:
+    vectors = {"raises a hand": [1.0, 0.0], "stands": [0.0, 1.0]}
+    prompts = PromptSet(
+        [Prompt("raise", "raises a hand")],
+        ["stands"],
+        [],
+        lambda texts: np.array([vectors[text] for text in texts], np.float32),
+        temperature=0.1,
+        model_digest="m",
+    )
+    return Pipeline(encoder or RaisedHand(), prompts)
+
+
+def raised(x: float = 0.0) -> np.ndarray:
+    pose = person(x)
+    pose[[9, 10, 11], 1] = [0.5, 0.7, 0.8]
+    return pose
+
+
+def frames(source: str = "cam", start: int = 0) -> list[SkeletonFrame]:
+    """Ten seconds of one person, who raises a hand from second 4 to second 7."""
+    return [
+        frame(start + i * FPS30, raised() if 120 <= i < 210 else person(), seq=i, source=source) for i in range(300)
+    ]
+
+
+def events_of(outputs: list) -> list[Event]:
+    return [output for output in outputs if isinstance(output, Event)]
+
+
+def test_an_action_starts_and_ends_once_and_batches_do_not_change_it() -> None:
+    one_by_one = make()
+    outputs = [output for f in frames() for output in one_by_one.push([f])]
+    events = events_of(outputs)
+    assert [event.phase for event in events if event.phase is not Phase.UPDATE] == [Phase.START, Phase.END]
+    assert 4.0 < events[0].t_start / NANOSECONDS < 5.5
+    assert 6.5 < events[-1].t_end / NANOSECONDS < 8.5
+    assert sum(isinstance(output, Tracked) for output in outputs) == 300
+    assert sum(isinstance(output, Scores) for output in outputs) == one_by_one.counts["windows"]
+
+    encoder = RaisedHand()
+    at_once = make(encoder).push(frames())
+    assert max(encoder.batches) > 1
+    assert events_of(at_once) == events
+
+
+def test_sources_do_not_touch_each_other() -> None:
+    alone = events_of(make().push(frames("a")))
+    both = make()
+    mixed = [f for pair in zip(frames("a"), frames("b", start=12345), strict=True) for f in pair]
+    outputs = events_of(both.push(mixed))
+    assert [event for event in outputs if event.source == "a"] == alone
+    assert len([event for event in outputs if event.source == "b"]) == len(alone)
+
+
+def test_late_and_repeated_frames_are_dropped_and_counted() -> None:
+    pipeline = make()
+    good = frames()
+    doubled = [f for pair in zip(good, [good[0], *good], strict=False) for f in pair]
+    assert events_of(pipeline.push(doubled)) == events_of(make().push(good))
+    assert pipeline.counts["late_frames"] == 300
+
+
+def test_a_sensor_whose_clock_starts_anew_ends_its_tracks_and_goes_on() -> None:
+    pipeline = make()
+    hour = 3600 * NANOSECONDS
+    first = events_of(pipeline.push(frames(start=hour)[:200]))
+    second = events_of(pipeline.push(frames()))
+    assert first[-1].phase is not Phase.END
+    assert (second[0].phase, second[0].reason) == (Phase.END, EndReason.GAP)
+    assert {event.track for event in second[1:]} == {2}
+    assert pipeline.counts["clock_resets"] == 1
+
+
+def test_a_source_that_ends_ends_its_events_once() -> None:
+    pipeline = make()
+    pipeline.push(frames()[:200])
+    (end,) = pipeline.end_source("cam")
+    assert (end.phase, end.reason) == (Phase.END, EndReason.SOURCE_END)
+    assert pipeline.end_source("cam") == []
+    assert pipeline.finish() == []
+
+
+def test_someone_who_leaves_ends_their_events() -> None:
+    pipeline = make()
+    outputs = pipeline.push(frames()[:200])
+    t = outputs[-1].t
+    outputs = pipeline.push([frame(t + i * FPS30) for i in range(1, 90)])
+    (end,) = events_of(outputs)
+    assert end.reason is EndReason.TRACK_LOST
+
+
+def test_windows_that_saw_too_little_are_not_scored() -> None:
+    pipeline = make()
+    hidden = [frame(f.t, *f.joints) for f in frames()]
+    for f in hidden:
+        f.confidence[:, 5:] = 0.0
+    outputs = pipeline.push(hidden)
+    assert not [output for output in outputs if isinstance(output, Scores)]
+    assert pipeline.counts["low_coverage"] > 30
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_joints_that_are_not_finite_harm_nobody(bad: float) -> None:
+    pipeline = make()
+    broken = frames()
+    for f in broken[::7]:
+        f.joints[:, 3] = bad
+    outputs = pipeline.push(broken)
+    for output in outputs:
+        if isinstance(output, Tracked):
+            assert np.isfinite(output.joints).all()
+        elif isinstance(output, Scores):
+            assert np.isfinite(output.probability).all()
+    assert [event.phase for event in events_of(outputs)][0] is Phase.START
+
+
+def test_a_frame_without_people_and_an_unknown_layout() -> None:
+    pipeline = make()
+    (tracked,) = pipeline.push([frame(0)])
+    assert isinstance(tracked, Tracked)
+    assert tracked.joints.shape == (0, 25, 3)

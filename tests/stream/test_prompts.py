@@ -1,0 +1,66 @@
+"""Prompts compete with each other and with the background."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from stream.prompts import Prompt, PromptSet
+
+AXES = {"fall": 0, "wave": 1, "stand": 2, "clap": 3}
+
+
+def embed(texts: Sequence[str]) -> np.ndarray:
+    """One axis for each word; "near WORD" lies 0.8 along its axis."""
+    vectors = np.zeros((len(texts), 5), np.float32)
+    for row, text in enumerate(texts):
+        axis = AXES[text.split()[-1]]
+        vectors[row, axis] = 0.8 if text.startswith("near") else 1.0
+        vectors[row, 4] = 0.6 if text.startswith("near") else 0.0
+    return vectors
+
+
+def make(prompts: list[str], background: list[str], bank: list[str], temperature: float = 0.1) -> PromptSet:
+    entries = [Prompt(text.replace(" ", "_"), text) for text in prompts]
+    return PromptSet(entries, background, bank, embed, temperature=temperature, model_digest="m")
+
+
+def test_scores_are_a_softmax_over_prompts_and_background() -> None:
+    prompts = make(["fall", "wave"], ["stand"], [])
+    feature = np.array([[0.6, 0.0, 0.8, 0.0, 0.0]], np.float32)
+    similarity, probability, margin = prompts.score(feature)
+    np.testing.assert_allclose(similarity, [[0.6, 0.0]], atol=1e-6)
+    weights = np.exp(np.array([6.0, 0.0, 8.0]))
+    np.testing.assert_allclose(probability, [weights[:2] / weights.sum()], rtol=1e-5)
+    np.testing.assert_allclose(margin, [[-0.2, -0.8]], atol=1e-6)
+
+
+def test_a_bank_label_that_a_prompt_means_does_not_compete_with_it() -> None:
+    prompts = make(["fall"], [], ["near fall", "clap", "fall"])
+    assert prompts.background == ("clap",)
+
+
+def test_explicit_background_competes_whatever_it_means() -> None:
+    assert make(["fall"], ["near fall"], []).background == ("near fall",)
+
+
+def test_without_a_background_the_margin_is_the_similarity() -> None:
+    similarity, probability, margin = make(["fall"], [], []).score(embed(["fall"]))
+    assert (similarity[0, 0], probability[0, 0], margin[0, 0]) == (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        make(["wave"], ["stand"], []),
+        make(["fall"], ["clap"], []),
+        make(["fall"], ["stand"], ["clap"]),
+        make(["fall"], ["stand"], [], temperature=0.2),
+    ],
+)
+def test_the_digest_changes_whenever_a_score_could(other: PromptSet) -> None:
+    same = make(["fall"], ["stand"], [])
+    assert same.digest == make(["fall"], ["stand"], []).digest
+    assert same.digest != other.digest
