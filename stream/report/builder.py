@@ -1,0 +1,178 @@
+"""Collects what one replay produced and writes it as one self-contained HTML file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stream.errors import PosewireError
+from stream.report.kept import KeptEvents, KeptFrame, KeptFrames, KeptScores
+from stream.report.page import render
+from stream.report.payload import source_payload
+from stream.types import Event, Float32Array, Int64Array, Scores, Space
+
+JOINTS = 25
+"""Joints of the canonical layout, which is the only one that a report draws."""
+MAX_BODIES = 24_000
+"""Most bodies over all frames of all sources: about 6 MB of page."""
+
+
+class ReportError(PosewireError):
+    """The report cannot be written."""
+
+
+@dataclass(slots=True)
+class Recording:
+    """What is kept of one source.
+
+    Attributes:
+        t0, t1: first and last time that anything was told of, in ns.
+        people: track id -> time of its first frame or scores.
+    """
+
+    space: Space
+    t0: int
+    t1: int
+    frames: KeptFrames = field(default_factory=KeptFrames)
+    scores: KeptScores = field(default_factory=KeptScores)
+    events: KeptEvents = field(default_factory=KeptEvents)
+    people: dict[int, int] = field(default_factory=dict)
+
+    def cover(self, *times: int) -> None:
+        """Widen the time that the recording spans."""
+        self.t0, self.t1 = min(self.t0, *times), max(self.t1, *times)
+
+
+class ReportBuilder:
+    """Builds the report of one replay in bounded memory, whatever the length of its recordings.
+
+    The same calls give the same bytes: nothing here reads a clock.
+
+    Args:
+        title: heading of the page.
+        prompts: (name, text, severity) of each prompt, in the order of the columns of `Scores.probability`;
+            severity is one of "info", "warning" and "critical".
+        background: texts of the background prompts.
+        model: name and version of the model, as shown.
+        thresholds: (enter, exit) probabilities between which an event stays open.
+        terms: terms of use of recording and model, as shown; left out where empty.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        prompts: Sequence[tuple[str, str, str]],
+        background: Sequence[str],
+        model: str,
+        thresholds: tuple[float, float],
+        terms: str = "",
+    ) -> None:
+        self._prompts = [{"name": name, "text": text, "severity": severity} for name, text, severity in prompts]
+        self._head = {
+            "title": title,
+            "model": model,
+            "terms": terms,
+            "background": list(background),
+            "enter": thresholds[0],
+            "exit": thresholds[1],
+        }
+        self._recordings: dict[str, Recording] = {}
+
+    def add_frame(
+        self,
+        source: str,
+        t: int,
+        track_ids: Int64Array,
+        joints: Float32Array,
+        confidence: Float32Array,
+        space: Space,
+    ) -> None:
+        """Add one frame.
+
+        Args:
+            source: name of the source.
+            t: capture time in ns.
+            track_ids: (M,).
+            joints: (M, 25, 3), canonical layout; metres in camera axes, or image coordinates for `Space.IMAGE2D`.
+            confidence: (M, 25) in 0..1.
+            space: coordinates of `joints`, the same in all frames of a source.
+
+        Raises:
+            ValueError: shapes that do not fit, or a change of space.
+        """
+        bodies = len(track_ids)
+        if joints.shape != (bodies, JOINTS, 3) or confidence.shape != (bodies, JOINTS):
+            raise ValueError(
+                f"report of {source!r}: joints {joints.shape} and confidence {confidence.shape} "
+                f"do not fit {bodies} bodies of {JOINTS} joints"
+            )
+        recording = self._recording(source, t, space)
+        if not recording.frames.seen:
+            recording.space = space
+        if recording.space is not space:
+            raise ValueError(f"report of {source!r}: space changed from {recording.space} to {space}")
+        recording.cover(t)
+        for track in track_ids.tolist():
+            recording.people.setdefault(track, t)
+        # Copies, since a caller may fill the same arrays again for its next frame.
+        recording.frames.add(KeptFrame(t, track_ids.copy(), joints.copy(), confidence.copy()))
+        self._fit()
+
+    def add_scores(self, scores: Scores) -> None:
+        """Add the scores of one window.
+
+        Raises:
+            ValueError: it does not have one probability for each prompt.
+        """
+        if scores.probability.shape != (len(self._prompts),):
+            raise ValueError(
+                f"report of {scores.source!r}: {scores.probability.shape} probabilities "
+                f"for {len(self._prompts)} prompts"
+            )
+        recording = self._recording(scores.source, scores.t)
+        recording.cover(scores.t)
+        recording.people.setdefault(scores.track, scores.t)
+        recording.scores.add(scores)
+
+    def add_event(self, event: Event) -> None:
+        """Add an event's start, update or end; the latest message of each id is what the page shows."""
+        recording = self._recording(event.source, event.t)
+        recording.cover(event.t)
+        recording.events.add(event)
+
+    def write(self, path: Path) -> None:
+        """Write the page, replacing a file of that name only once the new one is complete.
+
+        Raises:
+            ReportError: the file cannot be written.
+        """
+        page = render(self._head | {"prompts": self._prompts, "sources": self._sources()})
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            # "replace", since the name of a file that is not UTF-8 holds lone surrogates.
+            temporary.write_bytes(page.encode("utf-8", "replace"))
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise ReportError(f"{path}: cannot write the report: {error.strerror}") from error
+
+    def _sources(self) -> list[dict[str, object]]:
+        return [source_payload(name, recording, len(self._prompts)) for name, recording in self._recordings.items()]
+
+    def _recording(self, source: str, t: int, space: Space = Space.CAMERA3D) -> Recording:
+        if source not in self._recordings:
+            self._recordings[source] = Recording(space, t, t)
+        return self._recordings[source]
+
+    def _fit(self) -> None:
+        """Thin the largest recordings until all of them together fit the page."""
+        total = sum(recording.frames.bodies for recording in self._recordings.values())
+        while total > MAX_BODIES:
+            largest = max((recording.frames for recording in self._recordings.values()), key=lambda kept: kept.bodies)
+            if len(largest.frames) < 2:
+                return
+            total -= largest.bodies
+            largest.thin()
+            total += largest.bodies
