@@ -1,0 +1,50 @@
+"""PKU-MMD skeleton text: one frame a line, 150 numbers: two bodies of 25 joints x, y, z in metres.
+
+Kinect v2's joints and camera axes; numbers separated by white space or commas; a body of zeros is absent, and so is a
+joint of zeros. No times: 30 frames a second unless told otherwise. Source: Liu et al., "PKU-MMD", 2017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from stream.sources.base import RecordedSource
+from stream.sources.text_lines import TextLines, body, frame
+from stream.types import NANOSECONDS, SkeletonFrame
+
+M, V = 2, 25
+COLUMNS = M * V * 3
+
+
+class PkuText(RecordedSource):
+    """Frames of a PKU-MMD text file, layout `kinect_v2`; bodies have no ids.
+
+    Args:
+        path: the file.
+        name: the source's name.
+        fps: frames a second.
+    """
+
+    def __init__(self, path: Path, name: str, fps: float = 30.0) -> None:
+        self.path, self.name, self.fps = path, name, fps
+
+    def frames(self) -> Iterator[SkeletonFrame]:
+        """Yield frames of M = 0, 1 or 2 bodies."""
+        expected = f"{COLUMNS} numbers: x y z of {V} joints of {M} bodies"
+        with TextLines.of(self.path) as lines:
+            seq = 0
+            line: bytes | None = lines.need(expected)
+            while line is not None:
+                if line:
+                    fields = line.replace(b",", b" ").split()
+                    if len(fields) != COLUMNS:
+                        raise lines.fault(f"{len(fields)} numbers; expected {expected}")
+                    columns = np.array(lines.numbers(fields, expected)).reshape(M, V, 3)
+                    joints, confidence = body(columns, columns.any(axis=-1).astype(np.float32))
+                    t = round(seq * NANOSECONDS / self.fps)
+                    yield frame(self.name, seq, t, "kinect_v2", joints, confidence)
+                    seq += 1
+                line = lines.read()

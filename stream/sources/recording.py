@@ -1,0 +1,250 @@
+"""posewire's own recordings, `.pwr`: skeleton frames of any number of sources, exactly as they were.
+
+The format, version 1. All numbers are little endian; nothing is aligned or padded.
+
+    header (16 bytes)
+        8 bytes  89 50 57 52 0D 0A 1A 0A  ("\\x89PWR\\r\\n\\x1a\\n": shows damage by text-mode transfer)
+        uint16   version: 1
+        uint16   flags: 0
+        uint32   CRC-32 (zlib) of the 12 bytes before
+    records, one after the other until the end of the file
+        uint32   length of the payload in bytes, 1 to 1,048,576
+        uint32   CRC-32 of the payload
+        payload  uint8 kind; readers skip kinds that they do not know. Kind 1 is a frame:
+            uint8    space: 0 camera3d, 1 image2d
+            uint16   M, number of bodies
+            uint16   V, number of joints
+            uint16   S, length of the source's name
+            uint16   L, length of the layout's name
+            int64    seq
+            int64    t, capture time in ns
+            S bytes  source name, UTF-8
+            L bytes  layout name, UTF-8
+            int64    x M          track ids
+            float32  x M x V x 3  joints
+            float32  x M x V      confidence
+
+A record is appended whole and never changed, so a recording that was cut short at any byte reads up to its last whole
+record. Eight zero bytes where a record should start are file system padding after a power cut and end it likewise.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import numpy as np
+
+from stream.errors import PosewireError, SourceError
+from stream.layouts import layout
+from stream.sources.base import RecordedSource
+from stream.sources.text_lines import opened, quoted
+from stream.types import SkeletonFrame, Space
+
+MAGIC = b"\x89PWR\r\n\x1a\n"
+VERSION = 1
+MAX_PAYLOAD = 1 << 20
+FLUSH_EVERY = 30
+"""Records: a crash of the process loses at most a second of one 30 fps source."""
+
+_HEADER = struct.Struct("<8sHH")
+_CRC = struct.Struct("<I")
+_RECORD = struct.Struct("<II")
+_FRAME = struct.Struct("<BBHHHHqq")
+_FRAME_KIND = 1
+_SPACES = (Space.CAMERA3D, Space.IMAGE2D)
+
+_log = logging.getLogger(__name__)
+
+
+class RecordingWriter:
+    """Appends frames to a new recording; a context manager.
+
+    Args:
+        path: the file to make.
+        overwrite: replace a file that exists.
+
+    Raises:
+        PosewireError: the file exists or cannot be made.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+        self.path = path
+        self.records = 0
+        try:
+            self._stream: BinaryIO = path.open("wb" if overwrite else "xb")
+        except FileExistsError:
+            raise PosewireError(f"{path}: exists already; expected a new file, or leave to overwrite it") from None
+        except OSError as error:
+            raise PosewireError(f"{path}: cannot be made ({error.strerror})") from None
+        head = _HEADER.pack(MAGIC, VERSION, 0)
+        self._put(head + _CRC.pack(zlib.crc32(head)))
+        self._flush()
+
+    def write(self, frame: SkeletonFrame) -> None:
+        """Append one frame; handed to the operating system every `FLUSH_EVERY` frames and at the end.
+
+        Raises:
+            PosewireError: the disk is full, or the frame's arrays do not fit together or are too large.
+        """
+        payload = _pack(frame)
+        if len(payload) > MAX_PAYLOAD:
+            raise PosewireError(f"{self.path}: a frame of {len(payload)} bytes; expected at most {MAX_PAYLOAD}")
+        self._put(_RECORD.pack(len(payload), zlib.crc32(payload)) + payload)
+        self.records += 1
+        if self.records % FLUSH_EVERY == 0:
+            self._flush()
+
+    def close(self) -> None:
+        """Write everything through to the disk and close; any number of times.
+
+        Raises:
+            PosewireError: the disk is full.
+        """
+        if not self._stream.closed:
+            try:
+                self._flush()
+                os.fsync(self._stream.fileno())
+            finally:
+                self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _put(self, data: bytes) -> None:
+        try:
+            self._stream.write(data)
+        except OSError as error:
+            raise PosewireError(f"{self.path}: cannot be written ({error.strerror})") from None
+
+    def _flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError as error:
+            raise PosewireError(f"{self.path}: cannot be written ({error.strerror})") from None
+
+
+def _pack(frame: SkeletonFrame) -> bytes:
+    m, v = frame.confidence.shape
+    if frame.joints.shape != (m, v, 3) or frame.track_ids.shape != (m,):
+        raise PosewireError(
+            f"frame {frame.seq} of {frame.source}: joints {frame.joints.shape}, confidence {(m, v)} and track ids "
+            f"{frame.track_ids.shape} do not fit together; expected (M, V, 3), (M, V) and (M,)"
+        )
+    source, name = frame.source.encode(), frame.layout.encode()
+    if max(m, v, len(source), len(name)) > 0xFFFF:
+        raise PosewireError(
+            f"frame {frame.seq} of {frame.source[:40]}: expected at most 65535 bodies, joints and bytes a name"
+        )
+    space = _SPACES.index(frame.space)
+    return b"".join(
+        (
+            _FRAME.pack(_FRAME_KIND, space, m, v, len(source), len(name), frame.seq, frame.t),
+            source,
+            name,
+            frame.track_ids.astype("<i8").tobytes(),
+            frame.joints.astype("<f4").tobytes(),
+            frame.confidence.astype("<f4").tobytes(),
+        )
+    )
+
+
+class RecordingSource(RecordedSource):
+    """Frames of a recording in the order they were written, bit by bit as they were, with their own sources' names.
+
+    Args:
+        path: the file.
+        name: what the caller calls this source; its frames keep the names that they were recorded under.
+
+    Attributes:
+        truncated: True once reading met an incomplete last record, which is left out.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path, self.name = path, name
+        self.truncated = False
+
+    def frames(self) -> Iterator[SkeletonFrame]:
+        """Yield the frames; warns in the log where the recording was cut short."""
+        self.truncated = False
+        with opened(self.path) as stream:
+            offset = len(self._header(stream))
+            while not self.truncated and (payload := self._record(stream, offset)) is not None:
+                if payload[0] == _FRAME_KIND:
+                    yield self._unpack(payload, offset)
+                offset += _RECORD.size + len(payload)
+        if self.truncated:
+            _log.warning("%s: cut short at byte %d: the last record is incomplete and left out", self.path, offset)
+
+    def _fault(self, offset: int, message: str) -> SourceError:
+        return SourceError(self.path, message, offset=offset)
+
+    def _header(self, stream: BinaryIO) -> bytes:
+        whole = _HEADER.pack(MAGIC, VERSION, 0)
+        head = stream.read(_HEADER.size + _CRC.size)
+        if not head:
+            raise self._fault(0, "empty file; expected a posewire recording")
+        if len(head) < _HEADER.size + _CRC.size and (whole + _CRC.pack(zlib.crc32(whole))).startswith(head):
+            self.truncated = True
+            return head
+        if not head.startswith(MAGIC) or len(head) < _HEADER.size + _CRC.size:
+            raise self._fault(0, f"{quoted(head[:8])}; expected the mark of a posewire recording, {quoted(MAGIC)}")
+        if _CRC.unpack_from(head, _HEADER.size)[0] != zlib.crc32(head[: _HEADER.size]):
+            raise self._fault(_HEADER.size, "wrong CRC-32 of the header; expected the header as it was written")
+        version = _HEADER.unpack_from(head)[1]
+        if version != VERSION:
+            raise self._fault(8, f"version {version}; expected version {VERSION}, the only one known")
+        return head
+
+    def _record(self, stream: BinaryIO, offset: int) -> bytes | None:
+        head = stream.read(_RECORD.size)
+        if not head:
+            return None
+        self.truncated = len(head) < _RECORD.size or not any(head)
+        if self.truncated:
+            return None
+        length, crc = _RECORD.unpack(head)
+        if not 0 < length <= MAX_PAYLOAD:
+            raise self._fault(offset, f"record of {length} bytes; expected 1 to {MAX_PAYLOAD}")
+        payload = stream.read(length)
+        if len(payload) < length:
+            self.truncated = True
+            return None
+        if zlib.crc32(payload) != crc:
+            raise self._fault(offset, "wrong CRC-32; expected the record as it was written")
+        return payload
+
+    def _unpack(self, payload: bytes, offset: int) -> SkeletonFrame:
+        if len(payload) < _FRAME.size:
+            raise self._fault(offset, f"frame of {len(payload)} bytes; expected at least {_FRAME.size}")
+        _, space, m, v, source_size, layout_size, seq, t = _FRAME.unpack_from(payload)
+        expected = _FRAME.size + source_size + layout_size + 8 * m + 16 * m * v
+        if len(payload) != expected or space >= len(_SPACES):
+            raise self._fault(
+                offset, f"frame of {len(payload)} bytes in space {space}; expected {expected} bytes in 0 or 1"
+            )
+        start = _FRAME.size + source_size
+        try:
+            source = payload[_FRAME.size : start].decode()
+            name = payload[start : start + layout_size].decode()
+            joint_count = len(layout(name).joints)
+        except (UnicodeDecodeError, PosewireError) as error:
+            raise self._fault(offset, f"{error}"[:200].replace("\n", " ") + "; expected a known layout") from None
+        if v != joint_count:
+            raise self._fault(offset, f"{v} joints; expected {joint_count} in layout {name[:40]}")
+        start += layout_size
+        ids = np.frombuffer(payload, "<i8", m, start).astype(np.int64)
+        joints = np.frombuffer(payload, "<f4", m * v * 3, start + 8 * m).astype(np.float32).reshape(m, v, 3)
+        confidence = np.frombuffer(payload, "<f4", m * v, start + 8 * m + 12 * m * v).astype(np.float32).reshape(m, v)
+        return SkeletonFrame(source, seq, t, name, joints, confidence, ids, _SPACES[space])
