@@ -1,0 +1,106 @@
+"""A client of the publisher's `query` socket that never blocks and outlives restarts of the publisher."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import msgspec
+import zmq
+
+from stream.messages import MessageError
+from stream.query import MAX_REPLY, Reply, Request, decode_reply
+from stream.transport import connect, harden
+
+ATTEMPTS = 3
+
+
+class Requester:
+    """One request at a time, sent again over a fresh connection when no reply comes. One thread only.
+
+    Args:
+        context: of the socket.
+        endpoint: the publisher's `query` endpoint.
+        poller: where the socket is to be registered; it changes over time.
+        timeout: seconds for a reply.
+
+    Attributes:
+        pending: the request under way, None when there is none.
+        malformed: replies that were no wire version 1.
+
+    Raises:
+        EndpointError: the endpoint is malformed.
+    """
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, poller: zmq.Poller, timeout: float
+    ) -> None:
+        self.pending: Request | None = None
+        self.malformed = 0
+        self._context = context
+        self._endpoint = endpoint
+        self._poller = poller
+        self._timeout = timeout
+        self._deadline = 0.0
+        self._attempts = 0
+        self._ids = itertools.count(1)
+        self._socket: zmq.Socket[bytes] | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the request and connect anew, so that nothing waits in the queue of a publisher that is gone."""
+        self.pending = None
+        self._attempts = 0
+        self._reconnect()
+
+    def send(self, request: Request) -> None:
+        """Send a request in place of the one under way, if any; its id is set here."""
+        self.pending = msgspec.structs.replace(request, id=str(next(self._ids)))
+        self._attempts += 1
+        self._deadline = time.monotonic() + self._timeout
+        if self._socket is not None:
+            self._socket.send(msgspec.json.encode(self.pending))
+
+    def done(self) -> None:
+        """End the request: its reply was of use."""
+        self.pending = None
+        self._attempts = 0
+
+    def wait(self) -> float | None:
+        """Return the seconds until `overdue` has something to do, None while no request is under way."""
+        return None if self.pending is None else max(self._deadline - time.monotonic(), 0.0)
+
+    def replies(self) -> list[Reply]:
+        """Return the replies to the request under way that have come; call `done` when one was of use."""
+        found: list[Reply] = []
+        while self._socket is not None and self.pending is not None:
+            try:
+                reply = decode_reply(self._socket.recv_multipart(zmq.NOBLOCK)[-1])
+            except zmq.Again:
+                break
+            except MessageError:
+                self.malformed += 1
+                continue
+            if reply.id == self.pending.id:
+                found.append(reply)
+        return found
+
+    def overdue(self) -> bool:
+        """Send the request again if its time is up; after three attempts forget it and return True."""
+        if self.pending is None or time.monotonic() < self._deadline:
+            return False
+        if self._attempts >= ATTEMPTS:
+            self.reset()
+            return True
+        self._reconnect()
+        self.send(self.pending)
+        return False
+
+    def _reconnect(self) -> None:
+        if self._socket is not None:
+            self._poller.unregister(self._socket)
+            self._socket.close(linger=0)
+        self._socket = self._context.socket(zmq.DEALER)
+        harden(self._socket, send_high_water=16, receive_high_water=16, max_size=MAX_REPLY)
+        connect(self._socket, self._endpoint)
+        self._poller.register(self._socket, zmq.POLLIN)

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wire_samples import make_end, make_event
+
+from stream.journal import Journal
+from stream.messages import MessageError
+from stream.publisher import Publisher
+from stream.query import PAGE_MESSAGES, PromptInfo, answer, decode_reply
+
+
+def ask(publisher: Publisher, **request: object) -> dict[str, object]:
+    reply = answer(publisher, json.dumps({"v": 1, **request}).encode())
+    decode_reply(reply)
+    value: dict[str, object] = json.loads(reply)
+    return value
+
+
+@pytest.fixture
+def publisher() -> Publisher:
+    publisher = Publisher("n", epoch="e1", journal=Journal(4))
+    for number in range(6):
+        publisher.publish_event(make_event(number))
+        if number % 2:
+            publisher.publish_event(make_end(number))
+    publisher.publish_status("cam1", "running", frames=7)
+    publisher.set_prompts([PromptInfo("fall", "a person falls", "critical")], "d1")
+    return publisher
+
+
+def test_ping(publisher: Publisher):
+    assert ask(publisher, type="ping", id="x") == {"v": 1, "type": "pong", "id": "x", "node": "n", "epoch": "e1"}
+
+
+def test_snapshot(publisher: Publisher):
+    reply = ask(publisher, type="snapshot", id="7")
+    assert reply["epoch"] == "e1"
+    assert reply["seqs"] == publisher.seqs()
+    assert [event["data"]["id"][-1] for event in reply["open"]] == ["0", "2", "4"]
+    assert reply["sources"]["cam1"]["frames"] == 7
+    assert reply["prompts"] == [{"name": "fall", "prompt": "a person falls", "severity": "critical"}]
+    assert reply["prompts_digest"] == "d1"
+
+
+def test_after(publisher: Publisher):
+    reply = ask(publisher, type="after", kind="alarm", seq=7)
+    assert [message["seq"] for message in reply["messages"]] == [8, 9]
+    assert (reply["gap"], reply["first"], reply["newest"], reply["more"]) == (False, 8, 9, False)
+    reply = ask(publisher, type="after", kind="alarm", seq=5, limit=1)
+    assert [message["seq"] for message in reply["messages"]] == [6]
+    assert reply["more"]
+
+
+def test_after_past_retention(publisher: Publisher):
+    reply = ask(publisher, type="after", kind="alarm", seq=2)
+    assert (reply["gap"], reply["first"], reply["newest"], reply["messages"]) == (True, 6, 9, [])
+
+
+def test_after_what_is_not_there_yet(publisher: Publisher):
+    reply = ask(publisher, type="after", kind="anomaly", seq=0)
+    assert (reply["gap"], reply["first"], reply["newest"], reply["messages"]) == (False, 0, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        ({"type": "prompts.add", "id": "9"}, "prompt control is not available"),
+        ({"type": "reboot", "id": "9"}, "unknown request type 'reboot'"),
+        ({"type": "after", "id": "9"}, "expected kind and seq"),
+        ({"type": "after", "kind": "skeleton", "seq": 0}, "kind"),
+        ({"type": "after", "kind": "alarm", "seq": -1}, "seq"),
+        ({"type": "after", "kind": "alarm", "seq": 0, "limit": PAGE_MESSAGES + 1}, "limit"),
+        ({"type": "ping", "id": "x" * 129}, "id"),
+        ({"type": "ping", "v": 2}, "v"),
+        ({"id": "9"}, "type"),
+    ],
+)
+def test_errors_say_what_is_wrong(publisher: Publisher, request_: dict[str, object], error: str):
+    reply = ask(publisher, **request_)
+    assert reply["type"] == "error"
+    assert error in str(reply["error"])
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_get_a_reply(body: bytes):
+    assert json.loads(answer(Publisher("n"), body))["type"] == "error"
+
+
+@pytest.mark.parametrize("body", [b"[" * 60_000, b'{"v":' * 12_000, b'{"v":1,"type":"ping","x":' + b"[" * 50_000])
+def test_deep_nesting_gets_a_reply(body: bytes):
+    assert json.loads(answer(Publisher("n"), body))["type"] == "error"
+
+
+@given(st.binary(max_size=200) | st.sampled_from([b'{"type":"after"}', b'{"type":"x"}', b"[" * 50_000]))
+def test_any_reply_is_read_or_refused(body: bytes):
+    with pytest.raises(MessageError):
+        decode_reply(body)
