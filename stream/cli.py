@@ -34,7 +34,7 @@ PromptOption = Annotated[
 
 @app.command()
 def replay(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Skeleton files, folders, globs.")],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Skeleton files, folders, globs.")],
     speed: Annotated[str, typer.Option(metavar="1|N|max", help="Times real time, or as fast as it goes.")] = "1",
     prompt: PromptOption = None,
     out: Annotated[
@@ -61,7 +61,7 @@ def run(config: ConfigOption = None) -> None:
 @app.command()
 def watch(
     topics: Annotated[
-        list[str] | None, typer.Argument(metavar="[TOPIC ...]", help="Such as alarm, action/cam1; default: events.")
+        list[str] | None, typer.Argument(metavar="TOPIC", help="Such as alarm, action/cam1; default: events.")
     ] = None,
     connect: Annotated[
         str | None, typer.Option(metavar="ENDPOINT", help="Where events are published; default: as configured.")
@@ -90,7 +90,7 @@ def check(config: ConfigOption = None) -> None:
 def record(
     out: Annotated[Path, typer.Option(metavar="FILE.pwr", help="The recording to write.")],
     paths: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATH...]", help="Skeleton files to convert; default: the sources.")
+        list[str] | None, typer.Argument(metavar="PATH", help="Skeleton files to convert; default: the sources.")
     ] = None,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after this long.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the recording if it exists.")] = False,

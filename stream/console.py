@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
+from stream.prompts import SAME_MEANING, PromptSet
 from stream.structs import EventData
 
 _PHASE_STYLE = {"start": "bold", "update": "dim", "end": ""}
@@ -40,6 +41,13 @@ def event_line(source: str, event: EventData, t0: float = 0.0) -> Text:
             f"  peak {event.peak:.2f}, {clock(event.t_start - t0)} to {clock(event.t_end - t0)} ({event.reason})", "dim"
         )
     return line
+
+
+def unfamiliar_prompts(prompts: PromptSet) -> str:
+    """Which prompts mean nothing that the model was trained on, in one sentence; empty where there are none."""
+    pairs = zip(prompts.prompts, prompts.familiarity, strict=True)
+    names = [prompt.name for prompt, familiarity in pairs if familiarity < SAME_MEANING]
+    return f"the model was not trained on: {', '.join(names)} (see posewire prompts test)" if names else ""
 
 
 def make_console(*, stderr: bool = False) -> Console:

@@ -98,13 +98,14 @@ class Pipeline:
         settings: see `PipelineSettings`.
 
     Attributes:
+        prompts: what is watched for.
         counts: frames, windows, and what was left out and why (`late_frames`, `low_coverage`, `gaps` ...).
     """
 
     def __init__(self, encoder: Encoder, prompts: PromptSet, settings: PipelineSettings | None = None) -> None:
         self._settings = settings or PipelineSettings()
         self._encoder = encoder
-        self._prompts = prompts
+        self.prompts = prompts
         self._engine = EventEngine(prompts.prompts, self._settings.events)
         self._sources: dict[str, _SourceState] = {}
         self._counts: Counter[str] = Counter()
@@ -190,7 +191,7 @@ class Pipeline:
         for start in range(0, len(windows), self._settings.max_batch):
             batch = windows[start : start + self._settings.max_batch]
             features = self._encoder.encode(np.stack([w.x for w in batch]), np.stack([w.mask for w in batch]))
-            similarity, probability, margin = self._prompts.score(features)
+            similarity, probability, margin = self.prompts.score(features)
             self._counts["windows"] += len(batch)
             scores += [
                 Scores(
@@ -202,7 +203,7 @@ class Pipeline:
                     margin=margin[n],
                     anomaly=None,
                     coverage=window.coverage,
-                    prompts_digest=self._prompts.digest,
+                    prompts_digest=self.prompts.digest,
                 )
                 for n, window in enumerate(batch)
             ]

@@ -46,14 +46,17 @@ class PromptSet:
     Args:
         prompts: the K prompts to watch for.
         background: texts that compete and are never reported.
-        bank: the model's known actions; those near a prompt in meaning are left out.
+        bank: the model's known actions.
         embed: gives the unit vectors of texts.
         temperature: divides the similarities before the softmax; the model's calibrated one.
         model_digest: digest of the weights that the scores come from.
+        compete: whether the bank's actions compete too, but for those near a prompt in meaning.
 
     Attributes:
         prompts: the prompts, in the order of the scores' columns.
         background: all texts that compete, the bank's included.
+        familiarity: for each prompt, the highest cosine of its text with one of the bank's; under `SAME_MEANING` the
+            model was not trained on what the prompt means.
         digest: changes whenever a score could.
     """
 
@@ -66,12 +69,14 @@ class PromptSet:
         *,
         temperature: float,
         model_digest: str,
+        compete: bool = True,
     ) -> None:
         self.prompts = tuple(prompts)
         texts = [prompt.text for prompt in self.prompts]
-        rivals = [text for text in dict.fromkeys([*background, *bank]) if text not in texts]
-        vectors = embed([*texts, *rivals])
-        prompt_vectors, rival_vectors = vectors[: len(texts)], vectors[len(texts) :]
+        rivals = [text for text in dict.fromkeys([*background, *(bank if compete else ())]) if text not in texts]
+        vectors = embed([*texts, *rivals, *bank])
+        prompt_vectors, rival_vectors, bank_vectors = np.split(vectors, [len(texts), len(texts) + len(rivals)])
+        self.familiarity = tuple((prompt_vectors @ bank_vectors.T).max(axis=1, initial=-1.0).tolist())
         # Explicit background stays whatever it means; a bank label that a prompt means must not compete with it.
         nearest = (rival_vectors @ prompt_vectors.T).max(axis=1, initial=-1.0)
         keep = [text in background or near < SAME_MEANING for text, near in zip(rivals, nearest, strict=True)]

@@ -29,6 +29,22 @@ class Sink(Protocol):
         ...
 
 
+class Watcher(Protocol):
+    """Is told how a replay goes."""
+
+    def begin(self, source: RecordedSource) -> None:
+        """A file begins."""
+        ...
+
+    def advance(self, source: RecordedSource, frames: int) -> None:
+        """This many more of its frames are done."""
+        ...
+
+    def end(self, source: RecordedSource, fault: str, /) -> None:
+        """It ended; `fault` says why before its time, and is empty otherwise."""
+        ...
+
+
 @dataclass(slots=True)
 class Summary:
     """What a replay did.
@@ -62,8 +78,8 @@ class Replay:
         pipeline: what they go through.
         sinks: who gets the outputs.
         speed: times real time; None is as fast as it goes.
-        on_file: called as each source is opened.
-        on_progress: called after each batch with the source and the number of frames in the batch.
+        watcher: told how it goes.
+        wait: waits the given seconds where `speed` paces the replay.
     """
 
     def __init__(
@@ -73,15 +89,15 @@ class Replay:
         sinks: Sequence[Sink],
         *,
         speed: float | None = None,
-        on_file: Callable[[RecordedSource], None],
-        on_progress: Callable[[RecordedSource, int], None],
+        watcher: Watcher,
+        wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self._sources = sources
         self._pipeline = pipeline
         self._sinks = sinks
         self._speed = speed
-        self._on_file = on_file
-        self._on_progress = on_progress
+        self._watcher = watcher
+        self._wait = wait
         self._tracks: set[tuple[str, int]] = set()
         self.summary = Summary()
 
@@ -100,7 +116,7 @@ class Replay:
         return self.summary
 
     def _replay(self, source: RecordedSource) -> None:
-        self._on_file(source)
+        self._watcher.begin(source)
         names: dict[str, None] = {}
         first = last = None
         batch: list[SkeletonFrame] = []
@@ -114,23 +130,27 @@ class Replay:
                     batch.append(frame)
                     if self._speed is not None:
                         due = started + (frame.t - first) / NANOSECONDS / self._speed
-                        time.sleep(max(0.0, due - time.monotonic()))
+                        if (early := due - time.monotonic()) > 0:
+                            self._wait(early)
                     if self._speed is not None or len(batch) >= BATCH_FRAMES:
                         self._push(source, batch)
                         batch = []
             self.summary.files += 1
+            fault = ""
         except SourceError as error:
-            self.summary.errors.append(str(error))
+            fault = str(error)
+            self.summary.errors.append(fault)
         self._push(source, batch)
         for name in names:
             self._emit(self._pipeline.end_source(name))
+        self._watcher.end(source, fault)
         if first is not None and last is not None:
             self.summary.media_s += (last - first) / NANOSECONDS
 
     def _push(self, source: RecordedSource, frames: list[SkeletonFrame]) -> None:
         self.summary.frames += len(frames)
         self._emit(self._pipeline.push(frames))
-        self._on_progress(source, len(frames))
+        self._watcher.advance(source, len(frames))
 
     def _emit(self, outputs: Sequence[Output]) -> None:
         for output in outputs:

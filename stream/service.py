@@ -80,10 +80,11 @@ def make_prompts(config: Config, recogniser: Recogniser) -> PromptSet:
     return PromptSet(
         [entry.prompt() for entry in config.prompts],
         config.background.texts,
-        [action.text for action in recogniser.bank] if config.background.bank else [],
+        [action.text for action in recogniser.bank],
         lambda texts: embed_texts(texts, recogniser),
         temperature=recogniser.temperature,
         model_digest=recogniser.digest,
+        compete=config.background.bank,
     )
 
 

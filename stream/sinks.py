@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -10,10 +10,11 @@ from typing import IO, Self
 from stream.errors import PosewireError
 from stream.messages import Message
 from stream.pipeline import Output, Tracked
+from stream.prompts import Prompt
 from stream.publisher import Publisher
 from stream.report import ReportBuilder
-from stream.types import Event, Scores
 from stream.structs import EventData
+from stream.types import Event, Scores, SkeletonFrame
 
 
 class OutputError(PosewireError):
@@ -21,23 +22,56 @@ class OutputError(PosewireError):
 
 
 class WireSink:
-    """Turns events into numbered messages, once, for all who want them.
+    """Turns outputs into numbered messages, once, for all who want them.
 
     Args:
         publisher: numbers and encodes.
-        takers: called with each event's message, in order.
+        prompts: in the order of the scores' columns.
+        takers: called with each message, in order.
+        skeletons: whether anybody wants skeletons and scores too.
     """
 
-    def __init__(self, publisher: Publisher, takers: list[Callable[[Message], None]]) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        prompts: Sequence[Prompt],
+        takers: Sequence[Callable[[Message], None]],
+        *,
+        skeletons: bool,
+    ) -> None:
         self._publisher = publisher
+        self._names = [prompt.name for prompt in prompts]
         self._takers = takers
+        self._skeletons = skeletons
 
     def put(self, output: Output) -> None:
-        """Hand an event on; the rest is not for the wire's event streams."""
+        """Publish one output.
+
+        Raises:
+            MessageError: it does not fit the contract.
+        """
         if isinstance(output, Event):
-            message = self._publisher.publish_event(output)
-            for take in self._takers:
-                take(message)
+            self._take(self._publisher.publish_event(output))
+        elif not self._skeletons:
+            return
+        elif isinstance(output, Scores):
+            self._take(self._publisher.publish_scores(output, self._names))
+        else:
+            joints, confidence, ids = output.joints, output.confidence, output.track_ids
+            frame = SkeletonFrame(output.source, 0, output.t, "kinect_v2", joints, confidence, ids, output.space)
+            self._take(self._publisher.publish_skeleton(frame))
+
+    def status(self, source: str, state: str, *, detail: str = "", frames: int = 0, dropped: int = 0) -> None:
+        """Publish what became of a source.
+
+        Raises:
+            MessageError: it does not fit the contract.
+        """
+        self._take(self._publisher.publish_status(source, state, detail=detail, frames=frames, dropped=dropped))
+
+    def _take(self, message: Message) -> None:
+        for take in self._takers:
+            take(message)
 
 
 class ReportSink:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from stream.types import NANOSECONDS, NO_TRACK, Float32Array, Int64Array, Space
 
@@ -116,6 +115,8 @@ class Tracker:
             gate = (settings.gate_m + settings.speed_m_s * lost_s) * np.where(same_id, 2.0, 1.0)
             allowed = distance <= gate
             cost[row, allowed] = (distance - settings.id_bonus_m * same_id)[allowed]
+        from scipy.optimize import linear_sum_assignment  # here: reading a configuration must not load scipy
+
         rows, columns = linear_sum_assignment(cost)
         return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if cost[r, c] < _FORBIDDEN]
 

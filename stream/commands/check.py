@@ -7,7 +7,7 @@ from pathlib import Path
 
 from models.errors import ModelError
 from stream.config import Config, FileSource, load_config
-from stream.console import make_console
+from stream.console import make_console, unfamiliar_prompts
 from stream.errors import PosewireError
 from stream.sources.base import EndOfSource, SourceTimeout
 from stream.sources.configured import configured_source
@@ -68,4 +68,5 @@ def _prompts(config: Config) -> str:
     from stream.service import load_model, make_prompts
 
     prompts = make_prompts(config, load_model(config))
-    return f"{len(prompts.prompts)} prompts against {len(prompts.background)} background texts"
+    told = f"{len(prompts.prompts)} prompts against {len(prompts.background)} background texts"
+    return told + (f"; {unfamiliar}" if (unfamiliar := unfamiliar_prompts(prompts)) else "")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,15 +16,15 @@ from rich.console import Console
 from stream.commands.files import open_readable
 from stream.commands.replay_view import ReplayView, print_summary, titles
 from stream.config import Config, PromptEntry, load_config
-from stream.console import make_console
-from stream.daemon.publish import public_sockets
+from stream.console import make_console, unfamiliar_prompts
+from stream.daemon.publish import prompt_infos, public_sockets
 from stream.errors import PosewireError
 from stream.messages import Message
 from stream.publisher import Publisher
-from stream.query import PromptInfo
 from stream.replay import Replay, Sink
 from stream.report import ReportBuilder
 from stream.sinks import LineFile, ReportSink, WireSink
+from stream.sockets import PublisherSockets
 from stream.sources.base import RecordedSource
 from stream.types import Severity
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from stream.service import Service
 
 SUBSCRIBER_WAIT_S = 5.0
+RECOVERY_S = 0.5
+"""How long after the last message subscribers can still fetch what they lost."""
 
 
 class OptionError(PosewireError):
@@ -61,31 +65,48 @@ def replay_files(
 
     service = load_service(settings)
     console.print(f"{service.description}; {len(settings.prompts)} prompts", style="dim")
+    if unfamiliar := unfamiliar_prompts(service.prompts):
+        console.print(unfamiliar, style="yellow", soft_wrap=True)
     publisher = Publisher(settings.node.name, epoch=_epoch(settings, paths, publish), replay=True)
-    publisher.set_prompts(
-        [PromptInfo(prompt.name, prompt.text, prompt.severity.value) for prompt in service.prompts.prompts],
-        service.prompts.digest,
-    )
-    view = ReplayView(console, len(sources))
+    publisher.set_prompts(prompt_infos(service.prompts.prompts), service.prompts.digest)
+    view = ReplayView(console, complaints, len(sources))
     builder = _report(sources, settings, service) if report else None
     with ExitStack() as stack:
-        takers: list[Callable[[Message], None]] = []
+        takers: list[Callable[[Message], None]] = [view.event]
+        sockets = None
         if out:
             takers.append(stack.enter_context(LineFile(out)).take)
         if publish:
-            takers.append(_published(stack, publisher, settings, console))
+            sockets = _published(stack, publisher, settings, console)
+            takers.append(sockets.send)
         stack.enter_context(view.progress)
-        sinks: list[Sink] = [view, WireSink(publisher, [*takers, view.event])]
+        wire = WireSink(
+            publisher, service.prompts.prompts, takers, skeletons=sockets is not None and sockets.wants_skeletons
+        )
+        sinks: list[Sink] = [view, wire]
         if builder:
             sinks.append(ReportSink(builder))
-        replay = Replay(sources, service.pipeline, sinks, speed=factor, on_file=view.file, on_progress=view.frames)
-        summary = replay.run()
-    for error in summary.errors:
-        complaints.print(f"posewire: {error}", style="red", soft_wrap=True)
+        replay = Replay(
+            sources,
+            service.pipeline,
+            sinks,
+            speed=factor,
+            watcher=_Published(view, wire, sockets) if sockets else view,
+            wait=time.sleep if sockets is None else partial(_serve, sockets),
+        )
+        interrupted = False
+        try:
+            replay.run()
+        except KeyboardInterrupt:  # what there is by then is still worth its files
+            interrupted = True
+        if sockets:
+            _serve(sockets, RECOVERY_S)
     if builder and report:
         builder.write(report)
-    print_summary(console, summary, out, report)
-    return 2 if errors or summary.errors else 0
+    print_summary(console, replay.summary, out, report)
+    if interrupted:
+        return 130
+    return 2 if errors or replay.summary.errors else 0
 
 
 def _report(sources: Sequence[RecordedSource], config: Config, service: Service) -> ReportBuilder:
@@ -99,18 +120,39 @@ def _report(sources: Sequence[RecordedSource], config: Config, service: Service)
     )
 
 
-def _published(stack: ExitStack, publisher: Publisher, config: Config, console: Console) -> Callable[[Message], None]:
-    """Bind the public sockets, wait for a first subscriber, and give the function that publishes."""
+def _published(stack: ExitStack, publisher: Publisher, config: Config, console: Console) -> PublisherSockets:
+    """Bind the public sockets and wait for a first subscriber."""
     sockets = stack.enter_context(public_sockets(publisher, config.publish))
     console.print(f"publishing on {sockets.endpoints['events']}; waiting for a subscriber ...", style="dim")
     if not sockets.wait_for_subscriber(SUBSCRIBER_WAIT_S):
         console.print(f"nobody subscribed in {SUBSCRIBER_WAIT_S:.0f} s; going on", style="yellow")
+    return sockets
 
-    def publish(message: Message) -> None:
-        sockets.send(message)
-        sockets.serve()
 
-    return publish
+def _serve(sockets: PublisherSockets, seconds: float) -> None:
+    """Wait as `time.sleep` does, answering queries meanwhile."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        sockets.serve(max(1, min(int(1000 * left), 100)))
+
+
+class _Published:
+    """Lets subscribers know how a replay goes, beside the person at the terminal."""
+
+    def __init__(self, view: ReplayView, wire: WireSink, sockets: PublisherSockets) -> None:
+        self._view, self._wire, self._sockets = view, wire, sockets
+
+    def begin(self, source: RecordedSource) -> None:
+        self._view.begin(source)
+        self._wire.status(source.name, "running")
+
+    def advance(self, source: RecordedSource, frames: int) -> None:
+        self._view.advance(source, frames)
+        self._sockets.serve()
+
+    def end(self, source: RecordedSource, fault: str) -> None:
+        self._view.end(source, fault)
+        self._wire.status(source.name, "error" if fault else "ended", detail=fault)
 
 
 def parse_speed(text: str) -> float | None:

@@ -13,8 +13,8 @@ from stream.messages import Message
 from stream.pipeline import Output
 from stream.replay import Summary
 from stream.sources.base import RecordedSource
-from stream.types import NANOSECONDS
 from stream.structs import EventData
+from stream.types import NANOSECONDS
 
 
 class ReplayView:
@@ -22,13 +22,14 @@ class ReplayView:
 
     Args:
         console: where to.
+        complaints: where errors go.
         files: how many will be replayed.
     """
 
-    def __init__(self, console: Console, files: int) -> None:
+    def __init__(self, console: Console, complaints: Console, files: int) -> None:
         self._console = console
-        self._files = files
-        self._done = -1
+        self._complaints = complaints
+        self._done = 0
         self._t0: dict[str, float] = {}
         self.progress = Progress(
             TextColumn("{task.description}"),
@@ -43,15 +44,21 @@ class ReplayView:
         self._task = self.progress.add_task("", total=files, frames=0)
         self._frames = 0
 
-    def file(self, source: RecordedSource) -> None:
-        """Note that a file begins."""
-        self._done += 1
+    def begin(self, source: RecordedSource) -> None:
+        """A file begins."""
         self.progress.update(self._task, description=source.name, completed=self._done)
 
-    def frames(self, source: RecordedSource, frames: int) -> None:
-        """Note that frames of it are done."""
+    def advance(self, source: RecordedSource, frames: int) -> None:
+        """This many more of its frames are done."""
         self._frames += frames
         self.progress.update(self._task, completed=self._done + source.progress, frames=self._frames)
+
+    def end(self, _source: RecordedSource, fault: str) -> None:
+        """It ended."""
+        self._done += 1
+        self.progress.update(self._task, completed=self._done)
+        if fault:
+            self._complaints.print(f"posewire: {fault}", style="red", soft_wrap=True)
 
     def put(self, output: Output) -> None:
         """Note when each source begins: event lines count from there."""

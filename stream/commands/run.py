@@ -11,7 +11,7 @@ import msgspec
 from stream.config import ConfigError, load_config
 from stream.console import event_line, make_console
 from stream.daemon.supervisor import Supervisor
-from stream.structs import EventData
+from stream.structs import EventData, SourceState
 
 
 def run_daemon(config: Path | None) -> int:
@@ -30,11 +30,11 @@ def run_daemon(config: Path | None) -> int:
 
     def show(child: str, message: dict[str, Any]) -> None:
         if message["kind"] == "event":
-            event = msgspec.convert(message["event"], EventData)
+            event = msgspec.convert(message["data"], EventData)
             console.print(event_line(message["source"], event, t0.setdefault(message["source"], 0.0)), soft_wrap=True)
         elif message["kind"] == "status":
-            detail = f": {message['detail']}" if message["detail"] else ""
-            console.print(f"source {message['source']} {message['state']}{detail}", style="dim", soft_wrap=True)
+            state = msgspec.convert(message["data"], SourceState)
+            console.print(f"{message['source']} {state.state} {state.detail}".rstrip(), style="dim", soft_wrap=True)
         elif message["kind"] == "ready":
             console.print(f"{child} ready: {message['description']}", style="dim", soft_wrap=True)
 

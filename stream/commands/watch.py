@@ -11,8 +11,9 @@ from stream.config import ConfigError, load_config
 from stream.console import event_line, make_console
 from stream.messages import Message
 from stream.sequence import Gap
-from stream.subscriber import Item, Snapshot, Subscriber
 from stream.structs import EventData, HeartbeatData, ScoreData, SkeletonData, SourceState
+from stream.subscriber import Item, Snapshot, Subscriber
+from stream.topics import prefix
 
 EVENTS = ("alarm", "action", "anomaly")
 RARE = (*EVENTS, "status", "heartbeat")
@@ -28,6 +29,8 @@ def watch_events(
     """
     settings = load_config(config).publish
     wanted = tuple(topics) or EVENTS
+    for topic in wanted:
+        prefix(topic)
     fast = [topic for topic in wanted if topic.split("/")[0] not in RARE]
     if fast and connect is None and not settings.skeletons:
         raise ConfigError(f"topic {fast[0]}: publish.skeletons is empty; set it, or give --connect")

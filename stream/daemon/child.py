@@ -35,7 +35,6 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
         config: path that error messages name, and the content of the configuration.
         config_path: see `config`.
         source: for a capture child, the index of its source in the configuration.
-        epoch: the daemon's epoch.
         recording: for a recorder, the file to write.
     """
 
@@ -47,7 +46,6 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     config_path: str
     config: dict[str, Any]
     source: int = -1
-    epoch: str = ""
     recording: str = ""
 
 

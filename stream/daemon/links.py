@@ -47,7 +47,7 @@ class Status(msgspec.Struct, frozen=True):
     Attributes:
         source: name of the source, or "worker".
         state: `running`, `ended`, `error` or, of a worker, `started`.
-        detail: one line for people.
+        detail: one line for people; of a worker that started, the digest of its prompts.
         sources: names that the source's frames carried, where it ended.
         frames, dropped: counts so far.
     """

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -96,7 +95,6 @@ class Supervisor:
     ) -> None:
         self._config = config
         self._config_path = config_path
-        self._epoch = secrets.token_hex(8)
         self._on_message = on_message
         self._recording = recording
         self._seconds = seconds
@@ -163,7 +161,6 @@ class Supervisor:
             config_path=str(self._config_path),
             config=self._config.model_dump(mode="json"),
             source=child.source,
-            epoch=self._epoch,
             recording=str(self._recording or ""),
         )
         command = [sys.executable, "-m", "stream.daemon", child.role]

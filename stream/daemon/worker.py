@@ -57,7 +57,7 @@ class Worker:
 
     def run(self, description: str) -> None:
         """Work until stopped and empty; then end all open events."""
-        self._send(Status("worker", "started", description))
+        self._send(Status("worker", "started", self._pipeline.prompts.digest))
         self._child.tell("ready", description=description)
         while True:
             self._child.beat(**self._pipeline.counts, unsent=self._lost)

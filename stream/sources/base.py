@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from stream.types import SkeletonFrame
 
@@ -78,12 +79,11 @@ class RecordedSource(Source):
     Subclasses set `name` and implement `frames`, which opens its file when first advanced and closes it in a
     `finally` or `with`.
 
-    Attributes:
-        progress: share of the recording that was read, 0..1; 0 where a subclass does not tell.
     """
 
     live = False
-    progress: float = 0.0
+    stream: BinaryIO | None = None
+    """The open file, where the subclass has set it: `progress` asks it for its position."""
     _iterator: Iterator[SkeletonFrame] | None = None
 
     @abstractmethod
@@ -94,7 +94,14 @@ class RecordedSource(Source):
         self.close()
         self._iterator = self.frames()
 
-    def read(self, timeout: float) -> SkeletonFrame:
+    @property
+    def progress(self) -> float:
+        """Share of the file that was read, 0..1; 0 while it is not open."""
+        if self.stream is None or self.stream.closed:
+            return 0.0
+        return self.stream.tell() / max(os.fstat(self.stream.fileno()).st_size, 1)
+
+    def read(self, timeout: float) -> SkeletonFrame:  # noqa: ARG002  # a file never lets one wait
         if self._iterator is None:
             raise RuntimeError(f"source {self.name!r} is not open")
         try:

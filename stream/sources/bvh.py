@@ -63,7 +63,7 @@ class Bvh(RecordedSource):
 
     def frames(self) -> Iterator[SkeletonFrame]:
         """Yield M = 1 frames (M = 0 where a channel is not finite); the one person has track id 0."""
-        with TextLines.of(self.path) as lines:
+        with TextLines.of(self.path, self) as lines:
             hierarchy = read_hierarchy(lines)
             layout = _layout(lines, hierarchy)
             columns = [hierarchy.names.index(joint) for joint in layout.joints]

@@ -33,7 +33,7 @@ class KinectV1Csv(RecordedSource):
 
     def frames(self) -> Iterator[SkeletonFrame]:
         """Yield M = 1, V = 20 frames (M = 0 where no joint was seen)."""
-        with TextLines.of(self.path) as lines:
+        with TextLines.of(self.path, self) as lines:
             order = _read_header(lines)
             for seq, (fields, _) in enumerate(_rows(lines)):
                 parts = b" ".join(fields).split()

@@ -35,7 +35,7 @@ class KinectV2Csv(RecordedSource):
     def frames(self) -> Iterator[SkeletonFrame]:
         """Yield M = 1, V = 25 frames (M = 0 where no joint was tracked)."""
         expected = f"time and x,y,z,state of {V} joints: {COLUMNS} numbers between commas"
-        with TextLines.of(self.path) as lines:
+        with TextLines.of(self.path, self) as lines:
             seq = 0
             line: bytes | None = lines.need(expected)
             while line is not None:

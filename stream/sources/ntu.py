@@ -62,13 +62,17 @@ class NtuBody:
     confidence: NDArray[np.float32]
 
 
-def read_bodies(path: Path) -> Iterator[list[NtuBody]]:
+def read_bodies(path: Path, source: RecordedSource | None = None) -> Iterator[list[NtuBody]]:
     """Yield the bodies of each frame.
+
+    Args:
+        path: the file.
+        source: whose progress the file's position is.
 
     Raises:
         SourceError: the file is broken.
     """
-    with TextLines.of(path) as lines:
+    with TextLines.of(path, source) as lines:
         expected = "the number of frames"
         count = lines.integer(lines.need(expected), 1, MAX_FRAMES, expected)
         for number in range(1, count + 1):
@@ -136,7 +140,7 @@ class NtuSkeleton(RecordedSource):
 
     def frames(self) -> Iterator[SkeletonFrame]:
         """Yield frames of M = 0 to 6 bodies."""
-        for seq, bodies in enumerate(read_bodies(self.path)):
+        for seq, bodies in enumerate(read_bodies(self.path, self)):
             joints, confidence = body(
                 np.array([one.joints for one in bodies]).reshape(-1, V, 3),
                 np.array([one.confidence for one in bodies], np.float32).reshape(-1, V),

@@ -34,7 +34,7 @@ class PkuText(RecordedSource):
     def frames(self) -> Iterator[SkeletonFrame]:
         """Yield frames of M = 0, 1 or 2 bodies."""
         expected = f"{COLUMNS} numbers: x y z of {V} joints of {M} bodies"
-        with TextLines.of(self.path) as lines:
+        with TextLines.of(self.path, self) as lines:
             seq = 0
             line: bytes | None = lines.need(expected)
             while line is not None:

@@ -179,6 +179,7 @@ class RecordingSource(RecordedSource):
         """Yield the frames; warns in the log where the recording was cut short."""
         self.truncated = False
         with opened(self.path) as stream:
+            self.stream = stream
             offset = len(self._header(stream))
             while not self.truncated and (payload := self._record(stream, offset)) is not None:
                 if payload[0] == _FRAME_KIND:

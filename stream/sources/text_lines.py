@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stream.errors import SourceError
 from stream.layouts import MAX_COORDINATE
+from stream.sources.base import RecordedSource
 from stream.types import NO_TRACK, Float32Array, Int64Array, SkeletonFrame
 
 MAX_LINE = 64 * 1024
@@ -65,13 +66,19 @@ class TextLines:
 
     @classmethod
     @contextmanager
-    def of(cls, path: Path) -> Iterator[Self]:
+    def of(cls, path: Path, source: RecordedSource | None = None) -> Iterator[Self]:
         """Open the file's lines and close it afterwards.
+
+        Args:
+            path: the file.
+            source: whose progress the file's position is.
 
         Raises:
             SourceError: see `opened`.
         """
         with opened(path) as stream:
+            if source is not None:
+                source.stream = stream
             yield cls(path, stream)
 
     def fault(self, message: str) -> SourceError:

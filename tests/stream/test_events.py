@@ -16,9 +16,7 @@ from stream.types import NANOSECONDS, EndReason, Event, Phase, Scores, Severity
 FALL = Prompt("fall", "a person falls to the floor", Severity.CRITICAL)
 WAVE = Prompt("wave", "a person waves a hand")
 STEP = NANOSECONDS // 2
-SETTINGS = EventSettings(
-    enter=0.6, exit=0.4, margin=0.0, needed=2, of=3, hold_s=1.0, update_s=2.0, cooldown_s=3.0
-)
+SETTINGS = EventSettings(enter=0.6, exit=0.4, margin=0.0, needed=2, of=3, hold_s=1.0, update_s=2.0, cooldown_s=3.0)
 
 
 def scores(i: int, *probability: float, track: int = 1, source: str = "cam", margin: float = 0.1) -> Scores:
@@ -74,7 +72,7 @@ def test_margin_over_the_background_is_needed() -> None:
 
 def test_the_cool_down_counts_from_a_published_event_and_its_suppressions_are_counted_once() -> None:
     engine = EventEngine([FALL], SETTINGS)
-    values = [0.9, 0.9, 0.1, 0.1, 0.1] + [0.9, 0.9, 0.9, 0.1, 0.1, 0.1] + [0.9, 0.9]
+    values = [0.9, 0.9, 0.1, 0.1, 0.1, 0.9, 0.9, 0.9, 0.1, 0.1, 0.1, 0.9, 0.9]
     events = [event for i, value in enumerate(values) for event in engine.push(scores(i, value))]
     assert phases(events) == ["start", "end", "start"]
     assert engine.suppressed == {"cooldown": 1}

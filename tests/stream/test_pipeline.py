@@ -19,7 +19,7 @@ class RaisedHand:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def encode(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def encode(self, x: np.ndarray, _mask: np.ndarray) -> np.ndarray:
         self.batches.append(len(x))
         height = (x[:, 1, -10:, 11] - x[:, 1, -10:, 0]).mean(axis=1)
         angle = np.pi / 4 * (1 - np.tanh(4 * height))
@@ -140,7 +140,7 @@ def test_joints_that_are_not_finite_harm_nobody(bad: float) -> None:
             assert np.isfinite(output.joints).all()
         elif isinstance(output, Scores):
             assert np.isfinite(output.probability).all()
-    assert [event.phase for event in events_of(outputs)][0] is Phase.START
+    assert next(event.phase for event in events_of(outputs)) is Phase.START
 
 
 def test_a_frame_without_people_and_an_unknown_layout() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -37,7 +39,7 @@ def test_any_frame_rate_gives_the_same_windows(fps: float) -> None:
         np.testing.assert_allclose(cut.x[1, :, 3], STANDING[3, 1], atol=1e-6)
         assert cut.t1 - cut.t0 == 49 * NANOSECONDS // 25
     # A window every 8 points of 40 ms.
-    assert {b.t1 - a.t1 for a, b in zip(cuts, cuts[1:], strict=False)} == {8 * NANOSECONDS // 25}
+    assert {b.t1 - a.t1 for a, b in itertools.pairwise(cuts)} == {8 * NANOSECONDS // 25}
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,0 +1,239 @@
+"""`posewire run` with real processes: the same events as a replay, clean stops, crashes that hurt nobody else."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import zmq
+
+ROOT = Path(__file__).parents[3]
+DEMO = ROOT / "stream" / "demo"
+POSEWIRE = [sys.executable, "-m", "stream.cli"]
+# Low thresholds and one prompt against little: these tests are about processes, and need events whatever the model.
+CONFIG = """
+[events]
+enter = 0.2
+exit = 0.1
+margin = -2.0
+cooldown_s = 0.0
+[background]
+bank = false
+[publish]
+events = "ipc://{folder}/events"
+query = "ipc://{folder}/query"
+[[prompts]]
+name = "kick"
+text = "a person kicks"
+severity = "warning"
+[[prompts]]
+name = "punch"
+text = "a person punches"
+"""
+
+
+def write_config(folder: Path, *sources: str) -> Path:
+    path = folder / "test.toml"
+    path.write_text(CONFIG.format(folder=folder) + "".join(f"[[sources]]\n{source}\n" for source in sources))
+    return path
+
+
+def recorded(name: str, path: Path, extra: str = "") -> str:
+    return f'kind = "file"\nname = "{name}"\npath = "{path}"\n{extra}'
+
+
+@pytest.fixture
+def short_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose path is short enough for unix sockets."""
+    return tmp_path_factory.mktemp("d")
+
+
+@contextmanager
+def daemon(config: Path, runtime: Path) -> Iterator[subprocess.Popen[str]]:
+    """A running daemon, whose own sockets lie in `runtime`; killed at the end if it still runs."""
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(runtime)}
+    process = subprocess.Popen(
+        [*POSEWIRE, "run", "--config", str(config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        if process.stdout:
+            process.stdout.close()
+        process.wait()
+
+
+class Events:
+    """A plain pyzmq subscriber that shares no code with the project."""
+
+    def __init__(self, folder: Path) -> None:
+        self.context = zmq.Context()
+        self.socket = self.context.socket(zmq.SUB)
+        for kind in (b"alarm/", b"action/", b"status/"):
+            self.socket.setsockopt(zmq.SUBSCRIBE, kind)
+        self.socket.connect(f"ipc://{folder}/events")
+        self.seen: list[dict] = []
+
+    def until(self, wanted: object, seconds: float = 60.0) -> dict:
+        """Read until a message satisfies `wanted`, and return it."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.socket.poll(100):
+                message = json.loads(self.socket.recv_multipart()[1])
+                self.seen.append(message)
+                if wanted(message):
+                    return message
+        raise AssertionError(f"not seen in {seconds} s; saw {[(m['type'], m['data']) for m in self.seen][-5:]}")
+
+    def __enter__(self) -> Events:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.context.destroy(linger=0)
+
+
+def is_start(message: dict) -> bool:
+    return message["type"] == "event" and message["data"]["phase"] == "start"
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def role_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[3].decode()
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_run_gives_the_events_of_a_replay(short_path: Path) -> None:
+    files = [DEMO / "Seq1_10.csv", DEMO / "Seq1_11.csv"]
+    config = write_config(short_path, *(recorded(file.stem, file, "speed = 8") for file in files))
+    out = short_path / "replay.ndjson"
+    command = [*POSEWIRE, "replay", *map(str, files), "--speed", "max", "--out", str(out), "--config", str(config)]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    replayed = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(replayed) >= 4
+
+    with Events(short_path) as events, daemon(config, short_path) as process:
+        events.until(lambda m: m["source"] == "posewire" and m["data"].get("state") == "stopped")
+        assert process.wait(10) == 0
+    live = [message for message in events.seen if message["type"] == "event"]
+    for name in ("Seq1_10", "Seq1_11"):
+        mine = [m["data"] for m in live if m["source"] == name]
+        theirs = [m["data"] for m in replayed if m["source"] == name]
+        for one, other in zip(mine, theirs, strict=True):
+            for key in ("score", "peak", "margin"):
+                assert one.pop(key) == pytest.approx(other.pop(key), abs=1e-4)
+            assert one == other
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_ends_open_events_and_leaves_nothing(short_path: Path, number: int) -> None:
+    shared_before = set(Path("/dev/shm").iterdir())
+    config = write_config(short_path, recorded("cam", DEMO / "Seq1_10.csv", "loop = true\nspeed = 4"))
+    with Events(short_path) as events, daemon(config, short_path) as process:
+        start = events.until(is_start)
+        children = children_of(process.pid)
+        assert {role_of(child) for child in children} == {"publisher", "worker", "capture"}
+        began = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(10) == 0
+        assert time.monotonic() - began < 5.0
+        events.until(lambda m: m["data"].get("state") == "stopped")
+    lives: dict[str, list[str]] = {}
+    for message in events.seen:
+        if message["type"] == "event":
+            lives.setdefault(message["data"]["id"], []).append(message["data"]["phase"])
+    assert start["data"]["id"] in lives
+    assert all(life[0] == "start" and life[-1] == "end" for life in lives.values())
+    assert all(gone(child) for child in children)
+    assert sorted(path.name for path in short_path.iterdir()) == ["test.toml"]
+    assert set(Path("/dev/shm").iterdir()) <= shared_before
+
+
+def test_a_worker_that_is_killed_comes_back_and_its_events_are_ended(short_path: Path) -> None:
+    config = write_config(short_path, recorded("cam", DEMO / "Seq1_10.csv", "loop = true"))
+    with Events(short_path) as events, daemon(config, short_path) as process:
+        start = events.until(is_start)
+        (worker,) = [child for child in children_of(process.pid) if role_of(child) == "worker"]
+        others = [child for child in children_of(process.pid) if child != worker]
+        os.kill(worker, signal.SIGKILL)
+        end = events.until(lambda m: m["type"] == "event" and m["data"]["phase"] == "end")
+        assert (end["data"]["id"], end["data"]["reason"]) == (start["data"]["id"], "crash")
+        assert events.until(is_start)["epoch"] == start["epoch"]
+        assert not any(gone(other) for other in others)
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def test_children_die_with_a_supervisor_that_is_killed(short_path: Path) -> None:
+    config = write_config(short_path, recorded("cam", DEMO / "Seq1_10.csv", "loop = true"))
+    with Events(short_path) as events, daemon(config, short_path) as process:
+        events.until(lambda m: m["data"].get("state") == "running" and m["source"] == "cam")
+        children = children_of(process.pid)
+        process.kill()
+        deadline = time.monotonic() + 5
+        while not all(gone(child) for child in children):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_a_bad_source_is_told_of_and_the_others_go_on(short_path: Path) -> None:
+    broken = short_path / "broken.csv"
+    broken.write_text("\n".join([*(DEMO / "Ges01_wavehand.csv").read_text().splitlines()[:20], "1,2,3"]))
+    config = write_config(
+        short_path,
+        recorded("missing", short_path / "none.csv"),
+        recorded("broken", broken, "speed = 8"),
+        recorded("good", DEMO / "Seq1_10.csv", "speed = 8"),
+    )
+    with Events(short_path) as events, daemon(config, short_path) as process:
+        events.until(lambda m: m["data"].get("state") == "stopped")
+        assert process.wait(10) == 2
+    states = {(m["source"], m["data"]["state"]): m["data"]["detail"] for m in events.seen if m["type"] == "status"}
+    assert "no such file" in states["missing", "error"]
+    assert f"{broken}:21: " in states["broken", "error"]
+    assert ("good", "ended") in states
+    assert any(is_start(message) and message["source"] == "good" for message in events.seen)
+
+
+def test_a_second_daemon_on_the_same_addresses_is_refused(short_path: Path) -> None:
+    config = write_config(short_path, recorded("cam", DEMO / "Seq1_10.csv", "loop = true"))
+    with Events(short_path) as events, daemon(config, short_path) as first:
+        events.until(lambda m: m["data"].get("state") == "running")
+        with daemon(config, short_path) as second:
+            output, _ = second.communicate(timeout=30)
+            assert second.returncode == 2
+            assert "already in use" in output
+        assert first.poll() is None
+        first.terminate()
+        assert first.wait(10) == 0
+
+
+def test_a_daemon_without_sources_is_refused(short_path: Path) -> None:
+    with daemon(write_config(short_path), short_path) as process:
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert output.count("\n") == 1
+    assert "expected at least one [[sources]] block" in output

@@ -1,0 +1,297 @@
+"""The commands as a person runs them, as real processes on real recordings."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import zmq
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "stream" / "demo"
+SAMPLES = ROOT.parent / "shared" / "data" / "samples"
+KICKS = DEMO / "Seq1_10.csv"
+# Low thresholds: these tests need events, whatever the model thinks of them.
+SENSITIVE = """
+[events]
+enter = 0.2
+exit = 0.1
+margin = -2.0
+[background]
+bank = false
+[publish]
+events = "ipc://{folder}/e"
+query = "ipc://{folder}/q"
+[[prompts]]
+name = "kick"
+text = "a person kicks"
+severity = "warning"
+[[prompts]]
+name = "punch"
+text = "a person punches"
+"""
+
+
+def posewire(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "stream.cli", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=100, env=environment)
+
+
+def started(*arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "stream.cli", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+@pytest.fixture
+def sensitive(tmp_path: Path) -> Path:
+    path = tmp_path / "sensitive.toml"
+    path.write_text(SENSITIVE.format(folder=tmp_path))
+    return path
+
+
+def lines_of(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def without_wall_clock(messages: list[dict]) -> list[dict]:
+    return [{key: value for key, value in message.items() if key != "t_pub"} for message in messages]
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = (
+        "import sys\n"
+        "from stream.cli import app\n"
+        "for words in ([], ['replay'], ['run'], ['watch'], ['check'], ['record'], ['prompts', 'test'], ['schema']):\n"
+        "    try: app([*words, '--help'])\n"
+        "    except SystemExit: print()\n"
+        "heavy = {'torch', 'numpy', 'scipy', 'zmq', 'msgspec', 'sentence_transformers'} & set(sys.modules)\n"
+        "sys.exit(str(sorted(heavy)) if heavy else 0)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 0, result.stderr
+    assert "--speed" in result.stdout
+
+
+def test_replay_twice_gives_the_same_lines_a_report_and_a_summary(tmp_path: Path, sensitive: Path) -> None:
+    messages = []
+    for run in ("a", "b"):
+        out, report = tmp_path / f"{run}.ndjson", tmp_path / f"{run}.html"
+        result = posewire("replay", KICKS, "--speed", "max", "--out", out, "--report", report, "--config", sensitive)
+        assert result.returncode == 0, result.stderr
+        messages.append(without_wall_clock(lines_of(out)))
+        assert re.search(r"1 file, 228 frames|1 file, 227 frames", result.stdout)
+        assert f"report: {report}" in result.stdout
+    assert messages[0] == messages[1]
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+    assert {message["type"] for message in messages[0]} == {"event"}
+    assert next(message["data"]["phase"] for message in messages[0]) == "start"
+    assert [message["data"]["phase"] for message in messages[0]][-1] == "end"
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_bad_file_gets_one_line_and_exit_code_2_and_the_others_go_on(tmp_path: Path, sensitive: Path) -> None:
+    bad, late = tmp_path / "bad.skeleton", tmp_path / "late.csv"
+    bad.write_text("1000000000\nx")
+    late.write_text("\n".join([*KICKS.read_text().splitlines()[:200], "1 2;3"]))
+    out = tmp_path / "o.ndjson"
+    result = posewire(
+        "replay", tmp_path / "none.csv", bad, late, KICKS, "--speed", "max", "--out", out, "--config", sensitive
+    )
+    assert result.returncode == 2
+    complaints = result.stderr.splitlines()
+    assert len(complaints) == 3
+    assert "none.csv: no such file" in complaints[0]
+    assert f"{bad}:2: " in complaints[1]
+    assert f"{late}:201: " in complaints[2]
+    # The frames before the fault count, and the good file is whole.
+    assert {message["source"] for message in lines_of(out)} == {"late", "Seq1_10"}
+
+
+def test_nothing_is_written_when_nothing_can_be_replayed(tmp_path: Path) -> None:
+    out = tmp_path / "o.ndjson"
+    out.write_text("precious\n")
+    result = posewire("replay", tmp_path / "none.csv", "--out", out)
+    assert result.returncode == 2
+    assert out.read_text() == "precious\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["replay", KICKS, "--speed", "0"], "--speed 0: expected a number above 0"),
+        (["replay", KICKS, "--prompt", "x"], "--prompt: expected a description of 3 to 300 characters"),
+        (["replay", KICKS, "--config", "none.toml"], "none.toml: cannot be read"),
+        (["replay", KICKS, "--speed", "max", "--out", "/none/o.ndjson"], "/none/o.ndjson: cannot be written"),
+        (["watch", "alarms"], "topic 'alarms'"),
+        (["watch", "--connect", "nowhere"], "cannot connect to 'nowhere'"),
+        (["schema", "nothing"], "no message type 'nothing'"),
+        (["record", "--out", ROOT / "README.md", KICKS], "exists already"),
+    ],
+)
+def test_wrong_options_get_one_line_and_exit_code_2(arguments: list, expected: str) -> None:
+    result = posewire(*arguments)
+    assert result.returncode == 2
+    assert expected in result.stderr
+    assert len(result.stderr.splitlines()) <= 2
+    assert "Traceback" not in result.stderr
+
+
+def test_a_prompt_of_ones_own_is_an_alarm(tmp_path: Path) -> None:
+    out = tmp_path / "o.ndjson"
+    # One prompt against nothing but the default background; embedded by the text model, as it ships with no checkpoint.
+    text = "a person kicks with the leg in the air"
+    config = tmp_path / "c.toml"
+    config.write_text("[events]\nenter = 0.05\nexit = 0.01\nmargin = -2.0\n[background]\nbank = false\n")
+    result = posewire("replay", KICKS, "--speed", "max", "--prompt", text, "--out", out, "--config", config)
+    assert result.returncode == 0, result.stderr
+    assert {(m["data"]["prompt"], m["data"]["severity"]) for m in lines_of(out)} == {(text, "warning")}
+
+
+def test_a_recording_replays_as_the_files_it_was_made_of(tmp_path: Path, sensitive: Path) -> None:
+    recording, original, again = tmp_path / "r.pwr", tmp_path / "a.ndjson", tmp_path / "b.ndjson"
+    files = [KICKS, DEMO / "Ges01_wavehand.csv"]
+    assert posewire("record", "--out", recording, *files).returncode == 0
+    posewire("replay", *files, "--speed", "max", "--out", original, "--config", sensitive)
+    posewire("replay", recording, "--speed", "max", "--out", again, "--config", sensitive)
+    assert lines_of(original)
+    strip = [[{**m, "epoch": ""} for m in without_wall_clock(lines_of(path))] for path in (original, again)]
+    key = str  # a recording's events of two sources may interleave otherwise: the frames are handed over in batches
+    for one, other in zip(sorted(strip[0], key=key), sorted(strip[1], key=key), strict=True):
+        for name in ("score", "peak", "margin"):
+            assert one["data"].pop(name) == pytest.approx(other["data"].pop(name), abs=1e-4)
+        one.pop("seq"), other.pop("seq")
+        assert one == other
+
+
+def test_record_takes_the_configured_sources(tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text('[[sources]]\nkind = "synthetic"\nname = "two"\npeople = 2\nfps = 30.0\n')
+    out = tmp_path / "live.pwr"
+    result = posewire("record", "--out", out, "--config", config, "--seconds", 2)
+    assert result.returncode == 0, result.stderr
+    frames = int(re.search(r"(\d+) frames", result.stdout)[1])
+    assert frames > 20
+    replayed = posewire("replay", out, "--speed", "max")
+    assert f"1 file, {frames} frames" in replayed.stdout
+    assert "2 person tracks" in replayed.stdout
+
+
+def test_check_shows_all_errors_at_once(tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(
+        '[model]\npath = "nowhere"\n[[sources]]\nkind = "file"\nname = "a"\npath = "none.csv"\n'
+        '[[sources]]\nkind = "synthetic"\nname = "b"\n'
+    )
+    result = posewire("check", "--config", config)
+    assert result.returncode == 2
+    wrong = [line.split(": ")[0] for line in result.stderr.splitlines()]
+    assert wrong == ["wrong  sources[0]", "wrong  model", "wrong  prompts"]
+    assert "ok     sources[1]: b" in result.stdout
+    assert posewire("check", "--config", ROOT / "config.toml").returncode == 0
+
+
+def test_prompts_list_and_test() -> None:
+    listed = posewire("prompts", "list", "--config", ROOT / "config.toml").stdout
+    assert "a person waves a hand" in listed
+    assert "a person stands still" in listed
+    tested = posewire("prompts", "test", "a person kicks a ball").stdout
+    assert "The model was trained on this" in tested
+    assert "kick" in tested.splitlines()[1]
+    assert "was not trained on this" in posewire("prompts", "test", "a chess player resigns the game").stdout
+
+
+def readme_subscriber() -> str:
+    """The first Python block of the README: a subscriber in plain pyzmq."""
+    return re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
+
+
+def test_the_readmes_subscriber_gets_every_event_of_a_published_replay(tmp_path: Path, sensitive: Path) -> None:
+    script = readme_subscriber()
+    assert len(script.strip().splitlines()) <= 10
+    assert "stream" not in re.findall(r"^(?:from|import) (\w+)", script, re.M)
+    endpoint = f"ipc://{tmp_path}/e"
+    subscriber = subprocess.Popen(
+        [sys.executable, "-u", "-c", script.replace("tcp://127.0.0.1:5556", endpoint)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    out = tmp_path / "o.ndjson"
+    result = posewire("replay", KICKS, "--speed", "max", "--publish", "--out", out, "--config", sensitive)
+    assert result.returncode == 0, result.stderr
+    assert "nobody subscribed" not in result.stdout
+    expected = lines_of(out)
+    assert len(expected) >= 2
+    got = [subscriber.stdout.readline() for _ in expected]
+    subscriber.kill()
+    subscriber.wait()
+    subscriber.stdout.close()
+    for line, message in zip(got, expected, strict=True):
+        assert message["data"]["phase"] in line
+        assert message["data"]["name"] in line
+
+
+def test_watch_prints_what_is_published(tmp_path: Path, sensitive: Path) -> None:
+    watcher = started("watch", "alarm", "action", "--json", "--config", sensitive)
+    out = tmp_path / "o.ndjson"
+    result = posewire("replay", KICKS, "--speed", "max", "--publish", "--out", out, "--config", sensitive)
+    assert result.returncode == 0, result.stderr
+    expected = lines_of(out)
+    got = [json.loads(watcher.stdout.readline()) for _ in expected]
+    assert got == expected
+    watcher.send_signal(signal.SIGINT)
+    assert watcher.wait(10) == 130
+    watcher.stdout.close()
+    watcher.stderr.close()
+
+
+def test_a_replay_without_subscribers_goes_on(tmp_path: Path, sensitive: Path) -> None:
+    out = tmp_path / "o.ndjson"
+    result = posewire("replay", KICKS, "--speed", "max", "--publish", "--out", out, "--config", sensitive)
+    assert result.returncode == 0
+    assert "nobody subscribed in 5 s; going on" in result.stdout
+    assert lines_of(out)
+
+
+def test_an_interrupted_replay_ends_its_events_and_keeps_its_lines(tmp_path: Path, sensitive: Path) -> None:
+    out = tmp_path / "o.ndjson"
+    replay = started("replay", KICKS, "--speed", "1", "--out", out, "--config", sensitive)
+    part = tmp_path / "o.ndjson.part"
+    deadline = time.monotonic() + 60
+    for line in replay.stdout:
+        if "start" in line:
+            break
+    replay.send_signal(signal.SIGINT)
+    assert replay.wait(deadline - time.monotonic()) == 130
+    replay.stdout.close()
+    replay.stderr.close()
+    assert not part.exists()
+    assert lines_of(out)[-1]["data"]["reason"] == "shutdown"
+
+
+def test_a_publisher_on_an_address_in_use_is_refused(sensitive: Path, tmp_path: Path) -> None:
+    with zmq.Context() as context, context.socket(zmq.PUB) as taken:
+        taken.bind(f"ipc://{tmp_path}/e")
+        result = posewire("replay", KICKS, "--publish", "--config", sensitive)
+    assert result.returncode == 2
+    assert "already in use" in result.stderr
+
+
+SKELETONS = sorted(
+    path for pattern in ("kinect_*/*.csv", "ntu_local_only/*.skeleton", "bvh/*.bvh") for path in SAMPLES.glob(pattern)
+)
+
+
+@pytest.mark.skipif(not SKELETONS, reason="the sample recordings are not here")
+def test_every_real_recording_replays(tmp_path: Path) -> None:
+    out = tmp_path / "o.ndjson"
+    result = posewire("replay", *SKELETONS, "--speed", "max", "--out", out, "--report", tmp_path / "r.html")
+    assert result.returncode == 0, result.stderr
+    assert f"{len(SKELETONS)} files" in result.stdout
