@@ -37,7 +37,7 @@ lint: setup
 	$(BIN)/lint-imports
 
 bench: setup
-	$(BIN)/python tests/bench/replay_speed.py
+	$(BIN)/posewire bench
 
 clean:
 	rm -rf $(VENV) out *.egg-info

@@ -103,6 +103,18 @@ def record(
 
 
 @app.command()
+def bench(
+    seconds: Annotated[float, typer.Option(min=1, help="Length of the recording.")] = 120.0,
+    runs: Annotated[int, typer.Option(min=1, help="How often it is replayed.")] = 5,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the numbers there too.")] = None,
+) -> None:
+    """Measure how many times faster than real time a replay runs here."""
+    from stream.commands.bench import bench_replay
+
+    _exit(bench_replay(seconds=seconds, runs=runs, out=json))
+
+
+@app.command()
 def schema(
     name: Annotated[str | None, typer.Argument(metavar="[TYPE]", help="One message type; default: list them.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write all schemas there.")] = None,

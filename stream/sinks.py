@@ -61,13 +61,19 @@ class WireSink:
             frame = SkeletonFrame(output.source, 0, output.t, "kinect_v2", joints, confidence, ids, output.space)
             self._take(self._publisher.publish_skeleton(frame))
 
-    def status(self, source: str, state: str, *, detail: str = "", frames: int = 0, dropped: int = 0) -> None:
+    def status(
+        self, source: str, state: str, *, detail: str = "", frames: int = 0, dropped: int = 0, rate_hz: float = 0.0
+    ) -> None:
         """Publish what became of a source.
 
         Raises:
             MessageError: it does not fit the contract.
         """
-        self._take(self._publisher.publish_status(source, state, detail=detail, frames=frames, dropped=dropped))
+        self._take(
+            self._publisher.publish_status(
+                source, state, detail=detail, frames=frames, dropped=dropped, rate_hz=min(rate_hz, 1e6)
+            )
+        )
 
     def _take(self, message: Message) -> None:
         for take in self._takers:

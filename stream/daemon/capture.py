@@ -22,6 +22,11 @@ from stream.types import NANOSECONDS, SkeletonFrame
 
 QUEUE_FRAMES = 256
 """Frames that wait for a busy worker: of a live source the oldest are then dropped, a recorded one waits."""
+RATE_FRAMES = 60
+REPORT_S = 1.0
+"""Seconds between two reports on a running source."""
+DRAIN_S = 2.0
+"""Time for the worker to take what is left at the end."""
 
 
 class Outlet:
@@ -33,17 +38,22 @@ class Outlet:
 
     Attributes:
         frames, dropped: counts so far.
+        names: the source names that the frames carried.
     """
 
     def __init__(self, socket: zmq.Socket[bytes], live: bool) -> None:
         self._socket = socket
         self._live = live
         self._waiting: deque[list[bytes]] = deque()
+        self._times: deque[int] = deque(maxlen=RATE_FRAMES)
         self.frames = self.dropped = 0
+        self.names: dict[str, None] = {}
 
     def put(self, frame: SkeletonFrame) -> None:
         """Queue a frame and send what the worker takes."""
         self.frames += 1
+        self.names[frame.source] = None
+        self._times.append(frame.t)
         self._waiting.append(encode(frame))
         if self._live and len(self._waiting) > QUEUE_FRAMES:
             self._waiting.popleft()
@@ -52,18 +62,33 @@ class Outlet:
 
     def flush(self) -> bool:
         """Send what the worker takes now; True if nothing is left."""
-        while self._waiting:
-            try:
-                self._socket.send_multipart(self._waiting[0], zmq.NOBLOCK)
-            except zmq.Again:
-                return False
+        while self._waiting and self._send(self._waiting[0]):
             self._waiting.popleft()
-        return True
+        return not self._waiting
+
+    def report(self, source: str, state: str, detail: str = "") -> bool:
+        """Tell the worker and all behind it how the source is; False if it takes nothing now."""
+        names = tuple(self.names)
+        return self._send(encode(Status(source, state, detail, names, self.frames, self.dropped, self.rate_hz)))
+
+    @property
+    def rate_hz(self) -> float:
+        """Frames a second over the last `RATE_FRAMES`, by capture time: what the sensor gives, not what it claims."""
+        if len(self._times) < 2 or self._times[-1] <= self._times[0]:
+            return 0.0
+        return (len(self._times) - 1) * NANOSECONDS / (self._times[-1] - self._times[0])
 
     @property
     def full(self) -> bool:
         """Whether a recorded source has to wait."""
         return not self._live and len(self._waiting) >= QUEUE_FRAMES
+
+    def _send(self, parts: list[bytes]) -> bool:
+        try:
+            self._socket.send_multipart(parts, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
 
 
 def main(child: Child) -> int:
@@ -79,26 +104,32 @@ def main(child: Child) -> int:
     socket.setsockopt(zmq.LINGER, 2000)
     socket.connect(orders.frames)
     with socket:
-        names: dict[str, None] = {}
+        outlet = Outlet(socket, live=False)
+        fault = ""
         try:
             source = configured_source(entry)
             outlet = Outlet(socket, source.live)
             with source:
-                socket.send_multipart(encode(Status(entry.name, "running")))
-                speed = entry.speed if isinstance(entry, FileSource) else None
-                _pump(child, source, outlet, names, speed)
-            status, code = Status(entry.name, "ended", "", tuple(names), outlet.frames, outlet.dropped), 0
+                _pump(child, source, outlet, entry.speed if isinstance(entry, FileSource) else None)
         except SourceError as error:
-            status, code = Status(entry.name, "error", str(error), tuple(names)), 2
-        socket.send_multipart(encode(status))
-    return code
+            fault = str(error)
+        deadline = time.monotonic() + DRAIN_S
+        while not (outlet.flush() and outlet.report(entry.name, "error" if fault else "ended", fault)):
+            if time.monotonic() > deadline:
+                break
+            child.beat(frames=outlet.frames, dropped=outlet.dropped)
+            time.sleep(0.001)
+    return 2 if fault else 0
 
 
-def _pump(child: Child, source: Source, outlet: Outlet, names: dict[str, None], speed: float | None) -> None:
+def _pump(child: Child, source: Source, outlet: Outlet, speed: float | None) -> None:
     """Move frames until the source ends or the child is stopped; `speed` paces a recorded source by its own times."""
     start: tuple[float, int] | None = None
+    next_report = 0.0
     while not child.stopping:
         child.beat(frames=outlet.frames, dropped=outlet.dropped)
+        if (now := time.monotonic()) >= next_report and outlet.report(source.name, "running"):
+            next_report = now + REPORT_S
         if not outlet.flush() and outlet.full:
             time.sleep(0.001)
             continue
@@ -107,7 +138,7 @@ def _pump(child: Child, source: Source, outlet: Outlet, names: dict[str, None], 
         except SourceTimeout:
             continue
         except EndOfSource:
-            break
+            return
         if speed is not None:
             start = start or (time.monotonic(), frame.t)
             due = start[0] + (frame.t - start[1]) / NANOSECONDS / speed
@@ -116,9 +147,4 @@ def _pump(child: Child, source: Source, outlet: Outlet, names: dict[str, None], 
                 time.sleep(min(wait, BEAT_S))
         # A recording may hold several sources: they keep their names, under that of the block.
         name = frame.source if frame.source == source.name else f"{source.name}.{frame.source}"
-        names[name] = None
         outlet.put(renamed(frame, name))
-    deadline = time.monotonic() + 2.0
-    while not outlet.flush() and time.monotonic() < deadline:
-        child.beat(frames=outlet.frames, dropped=outlet.dropped)
-        time.sleep(0.001)

@@ -50,6 +50,7 @@ class Status(msgspec.Struct, frozen=True):
         detail: one line for people; of a worker that started, the digest of its prompts.
         sources: names that the source's frames carried, where it ended.
         frames, dropped: counts so far.
+        rate_hz: frames a second lately, by capture time.
     """
 
     source: str
@@ -58,6 +59,7 @@ class Status(msgspec.Struct, frozen=True):
     sources: tuple[str, ...] = ()
     frames: int = 0
     dropped: int = 0
+    rate_hz: float = 0.0
 
 
 Message = SkeletonFrame | Tracked | Scores | Event | Status

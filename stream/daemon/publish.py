@@ -119,8 +119,20 @@ class Outlet:
             self.close_events(EndReason.CRASH)
             self._publisher.set_prompts(prompt_infos(self._prompts), status.detail)
             return
+        known = self._publisher.sources.get(status.source)
+        if known is not None and (known.state, known.detail) == (status.state, status.detail):
+            # Nothing happened: heartbeats and snapshots carry the new counts.
+            self._publisher.sources[status.source] = msgspec.structs.replace(
+                known, frames=status.frames, dropped=status.dropped, rate_hz=status.rate_hz
+            )
+            return
         self._wire.status(
-            status.source, status.state, detail=status.detail, frames=status.frames, dropped=status.dropped
+            status.source,
+            status.state,
+            detail=status.detail,
+            frames=status.frames,
+            dropped=status.dropped,
+            rate_hz=status.rate_hz,
         )
 
     def _tell(self, message: wire.Message) -> None:

@@ -29,7 +29,7 @@ def main(child: Child) -> int:
             message = decode(inlet.recv_multipart())
             if isinstance(message, SkeletonFrame):
                 writer.write(message)
-            elif isinstance(message, Status):
+            elif isinstance(message, Status) and message.state != "running":
                 child.tell("status", source=message.source, state=message.state, detail=message.detail)
         child.tell("recorded", frames=writer.records)
     return 0

@@ -134,6 +134,8 @@ class Supervisor:
                 # In the order of the flow: what a stage has taken, the next one still gets.
                 for stage in (self._captures, [self._consumer], self._publishers):
                     self._stop(control, stage)
+                for child in (self._consumer, *self._captures):
+                    log.info("%s: %s", child.name, told_counts(child.counts) or "nothing done")
         self._context.term()
         return max((child.code or 0 for child in children if child.code in (0, 2)), default=0)
 
@@ -245,6 +247,11 @@ class Supervisor:
         for child in running:
             if child.process is not None:
                 child.process.wait()
+
+
+def told_counts(counts: dict[str, Any]) -> str:
+    """Counters as one line for people; those at zero and process ids are left out."""
+    return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items() if name != "pid" and count)
 
 
 def _how(code: int) -> str:
