@@ -142,7 +142,7 @@ class SyntheticSource(_Section):
 
     kind: Literal["synthetic"]
     name: str
-    people: int = Field(1, ge=1, le=16)
+    people: int = Field(1, ge=1, le=6)
     fps: Annotated[float, Field(gt=0, le=240)] = 30.0
     seed: int = 0
 

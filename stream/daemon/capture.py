@@ -25,7 +25,7 @@ QUEUE_FRAMES = 256
 RATE_FRAMES = 60
 REPORT_S = 1.0
 """Seconds between two reports on a running source."""
-DRAIN_S = 2.0
+DRAIN_S = 1.0
 """Time for the worker to take what is left at the end."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from stream.types import EndReason, Event, Scores, SkeletonFrame
 
 MAX_FRAMES = 256
 """Frames taken in one turn: bounds the latency of a stop and the memory of a batch."""
+DRAIN_S = 1.0
+"""Time to work off what has arrived once asked to stop."""
 
 
 def main(child: Child) -> int:
@@ -59,11 +62,14 @@ class Worker:
         """Work until stopped and empty; then end all open events."""
         self._send(Status("worker", "started", self._pipeline.prompts.digest))
         self._child.tell("ready", description=description)
+        deadline = math.inf
         while True:
             self._child.beat(**self._pipeline.counts, unsent=self._lost)
             taken = self._turn(timeout_ms=20)
-            if self._child.stopping and not taken:
-                break
+            if self._child.stopping:
+                deadline = min(deadline, time.monotonic() + DRAIN_S)
+                if not taken or time.monotonic() > deadline:
+                    break
         self._emit(self._pipeline.finish(EndReason.SHUTDOWN))
         self._child.tell("beat", **self._pipeline.counts, unsent=self._lost)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -52,4 +53,6 @@ def configured_source(entry: SourceEntry) -> Source:
     if isinstance(entry, FileSource):
         source = open_source(Path(entry.path), name=entry.name)
         return Looped(source) if entry.loop else source
-    return SyntheticSource(entry.name, people=entry.people, fps=entry.fps, seed=entry.seed)
+    return SyntheticSource(
+        entry.name, people=entry.people, fps=entry.fps, seed=entry.seed, clock=time.time, sleep=time.sleep
+    )

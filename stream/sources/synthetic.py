@@ -61,7 +61,7 @@ class SyntheticSource(Source):
         fps: frames a second.
         seed: of the gait's phases and the jitter.
         frames: number of frames until the end of the source, or None for no end.
-        clock: gives seconds; None for a source that is not paced.
+        clock: gives seconds, and with them the capture times; None for a source that is not paced and begins at 0.
         sleep: waits some seconds of that clock.
 
     Raises:
@@ -124,7 +124,7 @@ class SyntheticSource(Source):
         ]
         joints = np.array(bodies, np.float32).reshape(self.people, len(CANONICAL), 3) + noise.astype(np.float32)
         confidence = np.ones(joints.shape[:2], np.float32)
-        t = round(seq * NANOSECONDS / self.fps)
+        t = round(((self._start or 0.0) + seq / self.fps) * NANOSECONDS)
         return SkeletonFrame(self.name, seq, t, "kinect_v2", joints, confidence, np.arange(self.people, dtype=np.int64))
 
     def _body(self, seconds: float, phase: float, *, waving: bool, x: float) -> Float32Array:
