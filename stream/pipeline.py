@@ -108,6 +108,7 @@ class Pipeline:
         self.prompts = prompts
         self._engine = EventEngine(prompts.prompts, self._settings.events)
         self._sources: dict[str, _SourceState] = {}
+        self._born: dict[str, int] = {}
         self._counts: Counter[str] = Counter()
 
     @property
@@ -144,7 +145,9 @@ class Pipeline:
 
     def end_source(self, source: str, reason: EndReason = EndReason.SOURCE_END) -> list[Event]:
         """End the open events of a source that ended and forget its tracks."""
-        self._sources.pop(source, None)
+        state = self._sources.pop(source, None)
+        if state is not None:  # should it come back, its track ids go on
+            self._born[source] = state.tracker.born
         return self._engine.end_source(source, reason)
 
     def finish(self, reason: EndReason = EndReason.SHUTDOWN) -> list[Event]:
@@ -156,7 +159,8 @@ class Pipeline:
         self._counts["frames"] += 1
         state = self._sources.get(frame.source)
         if state is None:
-            state = self._sources[frame.source] = _SourceState(Tracker(self._settings.tracker))
+            state = _SourceState(Tracker(self._settings.tracker, born=self._born.get(frame.source, 0)))
+            self._sources[frame.source] = state
         steps: list[Tracked | Window | _TrackEnd] = []
         if state.t is not None and frame.t <= state.t:
             if state.t - frame.t < _CLOCK_RESET:

@@ -45,6 +45,7 @@ from stream.errors import PosewireError, SourceError
 from stream.layouts import layout
 from stream.sources.base import RecordedSource
 from stream.sources.text_lines import opened, quoted
+from stream.topics import check_name
 from stream.types import SkeletonFrame, Space
 
 MAGIC = b"\x89PWR\r\n\x1a\n"
@@ -237,11 +238,12 @@ class RecordingSource(RecordedSource):
             )
         start = _FRAME.size + source_size
         try:
-            source = payload[_FRAME.size : start].decode()
+            source = check_name(payload[_FRAME.size : start].decode(), "source")
             name = payload[start : start + layout_size].decode()
             joint_count = len(layout(name).joints)
         except (UnicodeDecodeError, PosewireError) as error:
-            raise self._fault(offset, f"{error}"[:200].replace("\n", " ") + "; expected a known layout") from None
+            reason = f"{error}"[:200].replace("\n", " ")
+            raise self._fault(offset, f"{reason}; expected a valid name and a known layout") from None
         if v != joint_count:
             raise self._fault(offset, f"{v} joints; expected {joint_count} in layout {name[:40]}")
         start += layout_size

@@ -148,3 +148,12 @@ def test_a_frame_without_people_and_an_unknown_layout() -> None:
     (tracked,) = pipeline.push([frame(0)])
     assert isinstance(tracked, Tracked)
     assert tracked.joints.shape == (0, 25, 3)
+
+
+def test_a_source_that_comes_back_gets_new_track_ids() -> None:
+    pipeline = make()
+    pipeline.push(frames()[:50])
+    pipeline.end_source("cam")
+    (tracked,) = pipeline.push(frames()[:1])
+    assert isinstance(tracked, Tracked)
+    assert tracked.track_ids.tolist() == [2]
