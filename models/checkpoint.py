@@ -1,0 +1,208 @@
+"""A trained model as a folder: `model.json` (what it is), `model.safetensors`, `text.safetensors`. Never pickle.
+
+Everything is checked before it is used, and the files' sizes before they are read: a checkpoint is input like any
+other. Reading the manifest needs no torch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as parse_safetensors
+from safetensors.numpy import save as format_safetensors
+
+from models.errors import CheckpointError
+from models.graph import JOINTS
+from models.preprocess import PreprocessOptions
+
+if TYPE_CHECKING:
+    from models.recogniser import Recogniser
+
+Float32Array = NDArray[np.float32]
+FORMAT = 1
+LAYOUT = "kinect_v2"
+"""The only layout that networks are fed: the canonical one."""
+MANIFEST, WEIGHTS, TEXT = "model.json", "model.safetensors", "text.safetensors"
+MAX_MANIFEST, MAX_TENSORS = 4 * 2**20, 512 * 2**20
+"""Bytes; larger files are refused unread."""
+MAX_FRAMES, MAX_TEXT_DIM = 1024, 8192
+
+
+class KnownAction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An action that the model was trained on: its short name and its sentence."""
+
+    name: str
+    text: str
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a model is and how it is to be used.
+
+    Attributes:
+        format: version of this format.
+        architecture, arguments: name and arguments of the network (see `models.recogniser.ARCHITECTURES`).
+        layout: name of the joint layout of its windows.
+        rate_hz, frames: rate and length of its windows.
+        preprocess: how windows are normalised.
+        text_model, text_dim: name and dimension D of the text model.
+        temperature: what similarities are divided by before the softmax over the bank; calibrated.
+        enter, exit: suggested thresholds of an event's probability.
+        bank: the actions that it was trained on.
+        background: texts of what is no news.
+        texts: the texts whose vectors are shipped, in their order.
+        training: data, people, seeds, code version and results, for the record.
+        terms: licence of the weights.
+        weights_sha256, text_sha256: digests of the two other files.
+    """
+
+    format: int
+    architecture: str
+    arguments: dict[str, int | float]
+    layout: str
+    rate_hz: float
+    frames: int
+    preprocess: PreprocessOptions
+    text_model: str
+    text_dim: int
+    temperature: float
+    enter: float
+    exit: float
+    bank: tuple[KnownAction, ...]
+    background: tuple[str, ...]
+    texts: tuple[str, ...]
+    training: dict[str, Any]
+    terms: str
+    weights_sha256: str = ""
+    text_sha256: str = ""
+
+
+def save(folder: Path, manifest: Manifest, weights: Mapping[str, NDArray[Any]], text_vectors: Float32Array) -> Manifest:
+    """Write a checkpoint; the manifest last, so that a half-written one is refused by its digests.
+
+    Args:
+        folder: made if missing.
+        manifest: its digests are filled in.
+        weights: the network's state.
+        text_vectors: (len(manifest.texts), D) float32, unit norm.
+
+    Returns:
+        The manifest as written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = format_safetensors({name: np.array(value, order="C") for name, value in weights.items()})
+    vectors = format_safetensors({"vectors": np.ascontiguousarray(text_vectors, np.float32)})
+    manifest = msgspec.structs.replace(
+        manifest, weights_sha256=sha256(tensors).hexdigest(), text_sha256=sha256(vectors).hexdigest()
+    )
+    json = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+    for name, data in ((WEIGHTS, tensors), (TEXT, vectors), (MANIFEST, json + b"\n")):
+        temporary = folder / f".{name}.{os.getpid()}"
+        temporary.write_bytes(data)
+        temporary.replace(folder / name)
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check what a checkpoint says of itself.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or of another format.
+    """
+    path = folder / MANIFEST
+    data = _read(path, MAX_MANIFEST)
+    try:
+        version = msgspec.json.decode(data, type=dict[str, Any]).get("format")
+        if version != FORMAT:
+            raise CheckpointError(f"{path}: format {version!r}; this version reads format {FORMAT}")
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise CheckpointError(f"{path}: not a model manifest ({error})") from error
+    if manifest.layout != LAYOUT:
+        raise CheckpointError(f"{path}: layout {manifest.layout!r}; expected {LAYOUT!r}, {len(JOINTS)} joints")
+    ranges = (
+        ("frames", manifest.frames, 2, MAX_FRAMES),
+        ("rate_hz", manifest.rate_hz, 1.0, 240.0),
+        ("text_dim", manifest.text_dim, 1, MAX_TEXT_DIM),
+        ("temperature", manifest.temperature, 1e-3, 10.0),
+        ("enter", manifest.enter, 0.0, 1.0),
+        ("exit", manifest.exit, 0.0, manifest.enter),
+    )
+    for name, value, low, high in ranges:
+        if not low <= value <= high:
+            raise CheckpointError(f"{path}: {name} is {value}; expected {low} to {high}")
+    return manifest
+
+
+def read_text(folder: Path, manifest: Manifest) -> dict[str, Float32Array]:
+    """The shipped text vectors by their text, each (D,) float32.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or does not fit the manifest.
+    """
+    path = folder / TEXT
+    vectors = read_tensors(path, manifest.text_sha256).get("vectors")
+    expected = (len(manifest.texts), manifest.text_dim)
+    if vectors is None or vectors.shape != expected:
+        found = "nothing" if vectors is None else vectors.shape
+        raise CheckpointError(f"{path}: holds {found} under 'vectors'; expected {expected}")
+    vectors = vectors.astype(np.float32)
+    if not (np.abs(np.linalg.norm(vectors, axis=1) - 1) < 1e-2).all():
+        raise CheckpointError(f"{path}: its vectors are not of unit length")
+    return dict(zip(manifest.texts, vectors, strict=True))
+
+
+def load(folder: Path, device: str = "auto") -> Recogniser:
+    """Load a model, ready to encode.
+
+    Args:
+        folder: of the checkpoint.
+        device: "auto" (cuda where there is one), "cpu" or "cuda".
+
+    Raises:
+        CheckpointError: a file is missing, damaged or does not fit; the message is one line.
+        ModelError: the device is not there.
+    """
+    from models.recogniser import Recogniser
+
+    manifest = read_manifest(folder)
+    text = read_text(folder, manifest)
+    path = folder / WEIGHTS
+    return Recogniser(manifest, read_tensors(path, manifest.weights_sha256), text, device=device, where=str(path))
+
+
+def read_tensors(path: Path, digest: str) -> dict[str, NDArray[Any]]:
+    """Read a safetensors file that must have the given sha256.
+
+    Raises:
+        CheckpointError: it is missing, too large, of another kind, or has another digest.
+    """
+    data = _read(path, MAX_TENSORS)
+    if data[:1] == b"\x80" or data[:2] == b"PK":
+        raise CheckpointError(f"{path}: is a pickle (torch.save) file, which could run code; expected safetensors")
+    if sha256(data).hexdigest() != digest:
+        raise CheckpointError(f"{path}: its sha256 is not the one in {MANIFEST}: damaged, cut short or exchanged")
+    try:
+        tensors: dict[str, NDArray[Any]] = parse_safetensors(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path}: not a safetensors file ({error})") from error
+    return tensors
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > limit:
+            raise CheckpointError(f"{path}: {size} bytes; expected at most {limit}")
+        return path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: cannot be read ({error.strerror}); expected a file of a model checkpoint"
+        ) from error
