@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+from small import sequences
+
+from train.calibrate import calibrate, detection_f1, set_weights
+from train.datasets.labels import index_of, load_actions
+from train.datasets.sequences import Sequence, Span
+from train.datasets.windows import Case
+from train.evaluate import continuous_windows, evaluate_unseen
+from train.metrics import calibration_error, selection_score, softmax, top1_by_set
+
+PUNCH, JUMP, BOW, STAND, WALK = (index_of(name) for name in ("punch", "jump", "bow", "stand", "walk"))
+CASES = [
+    Case("precog16", "s1", PUNCH),
+    Case("precog16", "s1", PUNCH),
+    Case("utd_mhad", "s1", JUMP),
+    Case("utd_mhad", "s1", STAND),
+    Case("msrc12", "p1", WALK),
+]
+
+
+def similarity(*winners: int, runner_up: int | None = None) -> np.ndarray:
+    scores = np.zeros((len(winners), len(load_actions())), np.float32)
+    scores[np.arange(len(winners)), winners] = 0.5
+    if runner_up is not None:
+        scores[:, runner_up] = np.maximum(scores[:, runner_up], 0.4)
+    return scores
+
+
+def test_top1_counts_by_set_and_lets_background_be_any_background() -> None:
+    scores = similarity(PUNCH, BOW, JUMP, WALK, BOW, runner_up=PUNCH)
+    assert top1_by_set(CASES, scores) == {"background": (0.5, 2), "precog16": (0.5, 2), "utd_mhad": (1.0, 1)}
+    # Among PRECOG's own labels there is no bow: the second best, a punch, wins.
+    assert top1_by_set(CASES, scores, own_labels=True)["precog16"] == (1.0, 2)
+    assert selection_score(CASES, scores) == pytest.approx(2 / 3)
+
+
+def test_calibration_error_by_hand() -> None:
+    probability = np.array([0.9, 0.9, 0.9, 0.9, 0.5, 0.5])
+    correct = np.array([True, True, True, False, True, False])
+    assert calibration_error(probability, correct) == pytest.approx(4 / 6 * 0.15)
+
+
+def test_sets_weigh_the_same() -> None:
+    weights = set_weights(CASES)
+    np.testing.assert_allclose(weights, [1 / 6, 1 / 6, 1 / 6, 1 / 6, 1 / 3])
+
+
+def test_the_temperature_is_found_again() -> None:
+    rng = np.random.default_rng(0)
+    actions = len(load_actions())
+    scores = rng.normal(0, 0.2, (4000, actions)).astype(np.float32)
+    probability = softmax(scores / 0.1)
+    truth = (probability.cumsum(axis=1) > rng.random((len(scores), 1))).argmax(axis=1)
+    calibration = calibrate([Case("utd_mhad", "s1", int(action)) for action in truth], scores)
+    assert calibration.temperature == pytest.approx(0.1, rel=0.15)
+    assert calibration.error < 0.03
+    assert 0 < calibration.exit < calibration.enter < 1
+
+
+def test_detection_f1_by_hand() -> None:
+    actions = np.array([PUNCH, PUNCH, JUMP, STAND])
+    probability = np.zeros((4, len(load_actions())))
+    probability[:, PUNCH] = 0.9, 0.2, 0.6, 0.9  # finds one of two, and two that are none: F1 = 2 / 5
+    probability[:, JUMP] = 0.0, 0.0, 0.3, 0.0  # finds nothing
+    assert detection_f1(actions, probability, 0.5) == pytest.approx((2 / 5 + 0) / 2)
+    assert detection_f1(actions, probability, 0.25) == pytest.approx((2 / 5 + 1) / 2)
+
+
+def test_unseen_actions_compete_among_themselves_and_with_all() -> None:
+    scores = similarity(STAND, STAND, STAND, STAND)
+    scores[:, [PUNCH, JUMP]] = [[0.3, 0.2], [0.3, 0.2], [0.3, 0.2], [0.3, 0.6]]
+    result = evaluate_unseen(scores, np.array([PUNCH, PUNCH, JUMP, JUMP]), [PUNCH, JUMP])
+    assert (result["restricted"], result["generalised"], result["chance"]) == (0.75, 0.25, 0.5)
+    assert result["balanced"] == 0.75
+
+
+def test_windows_of_a_recording_are_named_by_the_last_action_that_they_hold() -> None:
+    clip = sequences(1)[0]
+    times = np.arange(300) / 30
+    joints, confidence = clip.sample(times)
+    spans = (Span(4.0, 5.0, PUNCH), Span(5.2, 6.2, JUMP))
+    recording = Sequence("precog16", "s10", "a", joints, confidence, times, spans, trimmed=False)
+    x, mask, truth = continuous_windows([recording])
+    assert x.shape[1:] == (3, 50, 25)
+    assert not mask[0, :20].any()  # the first window reaches back to before the recording
+    assert mask[0, 30:].all()
+    names = [load_actions()[action].name for action in truth]
+    runs = [name for i, name in enumerate(names) if i == 0 or names[i - 1] != name]
+    assert runs == ["something else", "punch", "jump", "something else"]
+    assert continuous_windows([])[2] == []

@@ -1,0 +1,1 @@
+"""How models are learned and judged: `python -m train fit`, `evaluate`, `zero-shot`."""

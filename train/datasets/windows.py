@@ -1,0 +1,244 @@
+"""Windows as the stream cuts them: an action anywhere in it, other motion or stillness around it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence as Items
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.layouts import MIRROR
+from train.augment import augment, mirror
+from train.datasets.labels import BACKGROUND, ELSE, STAND, index_of, load_actions
+from train.datasets.sequences import Float32Array, Sequence, Span, motion
+
+FRAMES, RATE = 50, 25.0
+"""T and its rate in Hz."""
+DURATION = (FRAMES - 1) / RATE
+OFFSETS = np.arange(-FRAMES + 1, 1) / RATE
+"""Seconds of the window's frames before its last one."""
+ENOUGH, LITTLE = 0.65, 0.15
+"""Share of an action (or of the window, where that is shorter) from which it names the window; share of the window up
+to which it may be in a window of background."""
+STILL, MOVING = 0.07, 0.10
+"""m/s of `motion` below which a person stands still, and above which they do something."""
+REST = 0.3
+"""Seconds; a shorter rest at a clip's end is not played to and fro."""
+FLOOR = 16
+"""Rarer actions are drawn as if there were this many examples."""
+STAND_SHARE, ELSE_SHARE = 0.07, 0.10
+"""Share of training windows in which a person stands still or does something that has no name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Raw windows: x (N, 3, T, V), mask (N, T, V), action (N,) indices."""
+
+    x: Float32Array
+    mask: Float32Array
+    action: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A span in a sequence; what windows are cut around."""
+
+    sequence: int
+    span: Span
+
+
+def to_and_fro(times: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    """Times folded into [low, high], as if the recording ran to and fro there; a short one is frozen."""
+    if high - low < REST:
+        return np.clip(times, low, high)
+    phase = np.mod(times - low, 2 * (high - low))
+    return low + np.minimum(phase, 2 * (high - low) - phase)
+
+
+def background_places(sequences: Items[Sequence]) -> dict[int, list[Place]]:
+    """Stretches without a named action: stillness and other motion, by action index.
+
+    In continuous recordings they lie between the spans (MSRC-12's tags mark peaks: gestures reach further); in clips,
+    at the ends, where people stand before and after.
+    """
+    found: dict[int, list[Place]] = {index_of(STAND): [], index_of(ELSE): []}
+    seated = {index_of("stand up"), index_of("sit down")}
+    for number, sequence in enumerate(sequences):
+        end = float(sequence.times[-1])
+        margin = 0.4 if sequence.set_name == "msrc12" else 0.0
+        edges = [0.0, *(t for span in sequence.spans for t in (span.start - margin, span.end + margin)), end]
+        gaps = list(zip(edges[::2], edges[1::2], strict=True))
+        if sequence.trimmed:
+            action = sequence.spans[0].action
+            if action in seated or load_actions()[action].still or sequence.set_name == "bandai_namco":
+                continue
+        for low, high in gaps:
+            if high - low < REST + 0.1:
+                continue
+            joints, confidence = sequence.sample(np.arange(low, high, 1 / RATE))
+            speed = motion(joints, confidence, 1 / RATE)
+            if (confidence > 0).mean() < 0.5:
+                continue
+            if speed < STILL:
+                found[index_of(STAND)].append(Place(number, Span(low, high, index_of(STAND))))
+            elif speed > MOVING and not sequence.trimmed:
+                found[index_of(ELSE)].append(Place(number, Span(low, high, index_of(ELSE))))
+    return found
+
+
+class WindowSampler:
+    """Draws training windows from sequences.
+
+    Args:
+        sequences: of the people to train on.
+        classes: action indices to draw; None draws all that occur.
+    """
+
+    def __init__(self, sequences: Items[Sequence], classes: Items[int] | None = None) -> None:
+        self._sequences = sequences
+        places: dict[int, dict[str, list[Place]]] = defaultdict(lambda: defaultdict(list))
+        for number, sequence in enumerate(sequences):
+            for span in sequence.spans:
+                places[span.action][sequence.set_name].append(Place(number, span))
+        for action, gaps in background_places(sequences).items():
+            for place in gaps:
+                places[action][sequences[place.sequence].set_name].append(place)
+        kept = [action for action in sorted(places) if classes is None or action in classes]
+        self._places = {action: places[action] for action in kept}
+        self._people: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for number, sequence in enumerate(sequences):
+            self._people[sequence.set_name, sequence.person].append(number)
+        self._actions = np.array(kept)
+        weights = np.array([max(FLOOR, sum(len(p) for p in self._places[action].values())) ** 0.5 for action in kept])
+        stand, other = self._actions == index_of(STAND), self._actions == index_of(ELSE)
+        named = ~(stand | other)
+        weights[named] *= (1 - STAND_SHARE - ELSE_SHARE) / weights[named].sum()
+        weights[stand], weights[other] = STAND_SHARE, ELSE_SHARE
+        self._chances = weights / weights.sum()
+
+    def draw(self, size: int, rng: np.random.Generator) -> Batch:
+        """Draw `size` augmented windows; the same state of `rng` gives the same windows."""
+        actions = rng.choice(self._actions, size, p=self._chances)
+        x = np.empty((size, 3, FRAMES, 25), np.float32)
+        mask = np.empty((size, FRAMES, 25), np.float32)
+        for i, action in enumerate(actions):
+            joints, mask[i] = self._cut(int(action), rng)
+            x[i] = joints.transpose(2, 0, 1)
+            if load_actions()[action].mirrors and rng.random() < 0.5:
+                x[i], mask[i] = mirror(x[i]), mirror_mask(mask[i])
+        x, mask = augment(x, mask, rng)
+        return Batch(x, mask, actions.astype(np.int64))
+
+    def _cut(self, action: int, rng: np.random.Generator) -> tuple[Float32Array, Float32Array]:
+        by_set = self._places[action]
+        names = sorted(by_set)
+        sizes = np.array([len(by_set[name]) ** 0.5 for name in names])
+        places = by_set[names[rng.choice(len(names), p=sizes / sizes.sum())]]
+        place = places[rng.integers(len(places))]
+        sequence, span = self._sequences[place.sequence], place.span
+        speed = rng.uniform(0.8, 1.25)
+        every = 2 if rng.random() < 0.2 and sequence.set_name != "msr_action3d" else 1
+        length = DURATION * speed
+        if load_actions()[action].name in (STAND, ELSE):
+            end = rng.uniform(span.start + length, max(span.end, span.start + length))
+            return sequence.sample(to_and_fro(end + OFFSETS * speed, span.start, span.end), every)
+        needed = ENOUGH * min(span.end - span.start, length)
+        low, high = span.start + needed, span.end - needed + length
+        last = float(sequence.times[-1])
+        if last > length and sequence.trimmed and rng.random() < 0.5:  # cut inside of the clip, where it is long enough
+            low, high = max(low, length), min(high, last)
+        end = rng.uniform(low, high) if high > low else high
+        times = end + OFFSETS * speed
+        return self._surrounded(sequence, times, every, rng) if sequence.trimmed else sequence.sample(times, every)
+
+    def _surrounded(
+        self, sequence: Sequence, times: NDArray[np.float64], every: int, rng: np.random.Generator
+    ) -> tuple[Float32Array, Float32Array]:
+        """Sample a clip beyond its ends: the person rests there, does something else, or was not yet seen."""
+        span, last = sequence.spans[0], float(sequence.times[-1])
+        inside = times.copy()
+        before, after = times < 0, times > last
+        inside[before] = to_and_fro(times[before], 0.0, span.start)
+        inside[after] = to_and_fro(times[after], span.end, last)
+        joints, confidence = sequence.sample(inside, every)
+        if before.any() and (kind := rng.random()) < 0.5:
+            if kind < 0.15:
+                confidence[before] = 0
+            else:
+                other = self._companion(sequence, rng)
+                earlier, seen = other.sample(other.times[-1] + times[before])
+                joints[before], confidence[before] = _joined(earlier, joints[~before][0], -1), seen
+        if after.any() and rng.random() < 0.4:
+            other = self._companion(sequence, rng)
+            later, seen = other.sample(times[after] - last)
+            joints[after], confidence[after] = _joined(later, joints[~after][-1], 0), seen
+        return _blended(joints, (before, after)), confidence
+
+    def _companion(self, sequence: Sequence, rng: np.random.Generator) -> Sequence:
+        others = self._people[sequence.set_name, sequence.person]
+        return self._sequences[others[rng.integers(len(others))]]
+
+
+def _joined(joints: Float32Array, neighbour: Float32Array, at: int) -> Float32Array:
+    """Move frames (T, V, 3) so that frame `at` has its body where the neighbouring frame (V, 3) has it."""
+    return np.asarray(joints + (neighbour[1] - joints[at, 1]), np.float32)
+
+
+def _blended(joints: Float32Array, outside: tuple[NDArray[np.bool_], ...]) -> Float32Array:
+    """Smooth the seams between a clip and what surrounds it over five frames."""
+    for part in outside:
+        for seam in np.flatnonzero(np.diff(part)):
+            low, high = max(seam - 2, 0), min(seam + 3, len(joints) - 1)
+            weight = np.linspace(0, 1, high - low + 1, dtype=np.float32)[:, None, None]
+            joints[low : high + 1] = joints[low] + weight * (joints[high] - joints[low])
+    return joints
+
+
+def mirror_mask(mask: Float32Array) -> Float32Array:
+    """Mask (T, V) of the mirror image."""
+    return mask[:, list(MIRROR)]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One window to judge by: where from, and what is done in it."""
+
+    set_name: str
+    person: str
+    action: int
+
+
+def judging_windows(sequences: Items[Sequence], *, gap_step: float = 1.0) -> tuple[Batch, list[Case]]:
+    """Windows without chance in them: one around the middle of each span, and background where there is room.
+
+    Beyond a clip's ends the person rests (its ends are played to and fro).
+    """
+    cases: list[Case] = []
+    cuts: list[tuple[Float32Array, Float32Array]] = []
+    for sequence in sequences:
+        last = float(sequence.times[-1])
+        for span in sequence.spans:
+            times = (span.start + span.end) / 2 + DURATION / 2 + OFFSETS
+            if sequence.trimmed:
+                times = np.where(times < 0, to_and_fro(times, 0.0, span.start), times)
+                times = np.where(times > last, to_and_fro(times, span.end, last), times)
+            cuts.append(sequence.sample(times))
+            cases.append(Case(sequence.set_name, sequence.person, span.action))
+    for action, places in background_places(sequences).items():
+        for place in places:
+            sequence = sequences[place.sequence]
+            if sequence.trimmed or place.span.end - place.span.start < DURATION:
+                continue
+            for end in np.arange(place.span.start + DURATION, place.span.end, gap_step):
+                cuts.append(sequence.sample(end + OFFSETS))
+                cases.append(Case(sequence.set_name, sequence.person, action))
+    x = np.stack([joints.transpose(2, 0, 1) for joints, _ in cuts]).astype(np.float32)
+    mask = np.stack([confidence for _, confidence in cuts]).astype(np.float32)
+    return Batch(x, mask, np.array([case.action for case in cases], np.int64)), cases
+
+
+def is_background(action: int) -> bool:
+    """Whether an action is no news to who watches."""
+    return load_actions()[action].name in BACKGROUND

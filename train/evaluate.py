@@ -1,0 +1,157 @@
+"""How good a checkpoint is on people that it was not trained on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import ModelError
+from models.recogniser import Recogniser
+from train.calibrate import set_weights
+from train.data import Data
+from train.datasets.labels import BACKGROUND, index_of, load_actions
+from train.datasets.sequences import Sequence
+from train.datasets.windows import DURATION, ENOUGH, LITTLE, OFFSETS, Batch, is_background, judging_windows
+from train.metrics import calibration_error, softmax, top1_by_set
+
+Float32Array = NDArray[np.float32]
+STRIDE = 0.32
+"""Seconds between windows of a continuous recording, as the stream's default has it."""
+CHUNK = 256
+
+
+def features_of(recogniser: Recogniser, batch: Batch) -> Float32Array:
+    """Features (N, D) of raw windows."""
+    parts = [slice(start, start + CHUNK) for start in range(0, len(batch.x), CHUNK)]
+    return np.concatenate([recogniser.encode(batch.x[part], batch.mask[part]) for part in parts])
+
+
+def bank_vectors(recogniser: Recogniser) -> Float32Array:
+    """Text vectors (K, D) of the bank, in its order, which must be that of `labels.toml`.
+
+    Raises:
+        ModelError: the checkpoint knows other actions.
+    """
+    if [known.name for known in recogniser.bank] != [action.name for action in load_actions()]:
+        raise ModelError("the checkpoint's bank is not that of train/datasets/labels.toml; train it anew")
+    return np.stack([recogniser.text[known.text] for known in recogniser.bank])
+
+
+def evaluate(recogniser: Recogniser, data: Data, other_sensor: list[Sequence]) -> dict[str, Any]:
+    """All figures of the model card, on the test people.
+
+    Args:
+        recogniser: what is judged.
+        data: split by people.
+        other_sensor: recordings by a sensor that was not trained on (see `read_other_sensor`).
+
+    Returns:
+        JSON-able; see `markdown` for the meaning of its keys.
+    """
+    bank = bank_vectors(recogniser)
+    batch, cases = judging_windows(data.test)
+    similarity = features_of(recogniser, batch) @ bank.T
+    probability = softmax(similarity / recogniser.temperature)
+    actions = np.array([case.action for case in cases])
+    best = probability.argmax(axis=1)
+    own, whole = top1_by_set(cases, similarity, own_labels=True), top1_by_set(cases, similarity)
+    news = np.array([not is_background(action) for action in range(len(bank))])
+    quiet = ~news[actions]
+    alarm = probability[:, news].max(axis=1)
+    return {
+        "sets": {
+            name: {"own_labels": own[name][0], "whole_bank": whole[name][0], "windows": whole[name][1]}
+            for name in whole
+            if name != "background"
+        },
+        "background": {
+            "windows": int(quiet.sum()),
+            "named_as_an_action": float((news[best])[quiet].mean()),
+            "above_enter": float((alarm[quiet] >= recogniser.enter).mean()),
+        },
+        "actions_above_enter": float((probability[np.arange(len(best)), actions][~quiet] >= recogniser.enter).mean()),
+        "calibration_error": calibration_error(probability.max(axis=1), best == actions),
+        "mean_probability_of_truth": float((set_weights(cases) * probability[np.arange(len(best)), actions]).sum()),
+        "strikes": evaluate_continuous(recogniser, [s for s in data.test if s.set_name == "precog16"]),
+        "other_sensor": evaluate_continuous(recogniser, other_sensor),
+    }
+
+
+def evaluate_continuous(recogniser: Recogniser, sequences: list[Sequence]) -> dict[str, Any]:
+    """Continuous recordings, window by window as the stream sees them.
+
+    A window is of the action that it holds `ENOUGH` of and that ended last; of background where at most `LITTLE` of it
+    is an action; else it is not judged.
+
+    Returns:
+        By action, for all of them and for the background: number of windows, and top-1 among the recordings' own
+        actions and background ("own_labels") and over the whole bank ("whole_bank").
+    """
+    x, mask, truth = continuous_windows(sequences)
+    if not truth:
+        return {}
+    columns = sorted({span.action for s in sequences for span in s.spans} | {index_of(name) for name in BACKGROUND})
+    similarity = features_of(recogniser, Batch(x, mask, np.array(truth))) @ bank_vectors(recogniser).T
+    own = [columns[i] for i in similarity[:, columns].argmax(axis=1)]
+    whole = similarity.argmax(axis=1).tolist()
+
+    def shares(rows: list[int]) -> dict[str, float]:
+        def right(guess: int, action: int) -> bool:
+            return guess == action or (is_background(guess) and is_background(action))
+
+        return {
+            "windows": len(rows),
+            "own_labels": float(np.mean([right(own[i], truth[i]) for i in rows])),
+            "whole_bank": float(np.mean([right(whole[i], truth[i]) for i in rows])),
+        }
+
+    groups = {load_actions()[action].name: [action] for action in columns if not is_background(action)}
+    groups["all of them"] = [action for action in columns if not is_background(action)]
+    groups["background"] = [action for action in columns if is_background(action)]
+    rows = {name: [i for i, action in enumerate(truth) if action in group] for name, group in groups.items()}
+    return {name: shares(found) for name, found in rows.items() if found}
+
+
+def continuous_windows(sequences: list[Sequence]) -> tuple[Float32Array, Float32Array, list[int]]:
+    """Windows every `STRIDE` seconds from second 1 on, the unseen past masked; and what is done in each."""
+    cuts, truth = [], []
+    for sequence in sequences:
+        for end in np.arange(1.0, sequence.times[-1], STRIDE):
+            start = end - DURATION
+            overlaps = [(max(0.0, min(span.end, end) - max(span.start, start)), span) for span in sequence.spans]
+            held = [span for overlap, span in overlaps if overlap >= ENOUGH * min(span.end - span.start, DURATION)]
+            if not held and sum(overlap for overlap, _ in overlaps) > LITTLE * DURATION:
+                continue
+            joints, confidence = sequence.sample(end + OFFSETS)
+            confidence[end + OFFSETS < 0] = 0
+            cuts.append((joints.transpose(2, 0, 1), confidence))
+            truth.append(max(held, key=lambda span: span.end).action if held else index_of("something else"))
+    if not cuts:
+        return np.zeros((0, 3, len(OFFSETS), 25), np.float32), np.zeros((0, len(OFFSETS), 25), np.float32), []
+    return np.stack([x for x, _ in cuts]), np.stack([mask for _, mask in cuts]), truth
+
+
+def evaluate_unseen(similarity: Float32Array, truth: NDArray[np.int64], unseen: list[int]) -> dict[str, Any]:
+    """Zero-shot top-1 on windows of actions that were left out of training (N windows, all of unseen actions).
+
+    Args:
+        similarity: (N, K) with the whole bank.
+        truth: (N,) action indices.
+        unseen: indices of the actions left out.
+
+    Returns:
+        "restricted": among the unseen actions only; "balanced": the same, actions counting equally; "generalised":
+        against the whole bank; "chance".
+    """
+    best = np.array(unseen)[similarity[:, unseen].argmax(axis=1)]
+    present = sorted(set(truth.tolist()))
+    return {
+        "actions": len(unseen),
+        "windows": len(truth),
+        "restricted": float((best == truth).mean()),
+        "balanced": float(np.mean([(best[truth == action] == action).mean() for action in present])),
+        "generalised": float((similarity.argmax(axis=1) == truth).mean()),
+        "chance": 1 / len(unseen),
+    }
