@@ -181,11 +181,10 @@ class Publish(_Section):
 
 
 DEFAULT_PROMPTS = (
-    PromptEntry(text="a person falls to the floor", name="fall", severity=Severity.CRITICAL),
     PromptEntry(text="a person punches", name="punch", severity=Severity.WARNING),
     PromptEntry(text="a person kicks", name="kick", severity=Severity.WARNING),
     PromptEntry(text="a person waves a hand", name="wave"),
-    PromptEntry(text="a person beckons someone to come here", name="beckon"),
+    PromptEntry(text="a person claps", name="clap"),
 )
 
 

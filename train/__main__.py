@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
-        sub.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with clips/ and untrimmed/")
+        sub.add_argument("--data", type=Path, required=True, help="folder with clips/ and untrimmed/")
         sub.add_argument("--threads", type=int, default=1, help="threads of torch (default 1)")
         return sub
 
@@ -100,7 +100,7 @@ def fit(options: argparse.Namespace) -> None:
     trainer.average.load_state_dict(trainer.best_weights)
     calibration = calibrate(validation[1], trainer.similarity(validation[0]))
     training = {
-        "command": f"python -m train fit --data ../shared/data --out {options.out.as_posix()}"
+        "command": f"python -m train fit --data DATA --out {options.out.as_posix()}"
         + f" --seed {settings.seed} --steps {settings.steps} --centre {settings.centre}",
         "seed": settings.seed,
         "steps": settings.steps,
@@ -152,7 +152,7 @@ def zero_shot(options: argparse.Namespace) -> None:
     result |= {
         "left_out": [actions[index].name for index in unseen],
         "steps": settings.steps,
-        "command": f"python -m train zero-shot --data ../shared/data --seed {settings.seed} --steps {settings.steps}",
+        "command": f"python -m train zero-shot --data DATA --seed {settings.seed} --steps {settings.steps}",
     }
     _write(options.out, result)
     sys.stdout.write(json.dumps(result, indent=1) + "\n")

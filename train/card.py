@@ -62,9 +62,11 @@ vector that is compared with the vectors of sentences.
 {table}
 
 All numbers below are top-1 in %, printed by
-`python -m train evaluate --checkpoint models/weights/default --data ../shared/data`. The people tested were not trained
+`python -m train evaluate --checkpoint models/weights/default --data DATA`. The people tested were not trained
 on and selected nothing, but for Bandai-Namco: it names styles of acting and not people, so its held-out styles may be
-acted by somebody who was trained on. Two sets test on a single person. One seed; no spread was measured."""
+acted by somebody who was trained on. Figures of the test people for an early, short run had been seen before labels
+were last merged, which was done for the likeness of their texts. Two sets test on a single person. One seed; no spread
+was measured."""
 
 
 def _data(manifest: Manifest) -> str:

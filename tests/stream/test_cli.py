@@ -215,7 +215,7 @@ def readme_subscriber() -> str:
 
 def test_the_readmes_subscriber_gets_every_event_of_a_published_replay(tmp_path: Path, sensitive: Path) -> None:
     script = readme_subscriber()
-    assert len(script.strip().splitlines()) <= 10
+    assert len([line for line in script.splitlines() if line.strip()]) <= 10
     assert "stream" not in re.findall(r"^(?:from|import) (\w+)", script, re.M)
     endpoint = f"ipc://{tmp_path}/e"
     subscriber = subprocess.Popen(

@@ -104,4 +104,4 @@ def test_bundled_demo_replays(path: Path) -> None:
 def test_demo_has_its_licences() -> None:
     assert "MIT" in (DEMO / "LICENCE-precog.txt").read_text()
     assert "MIT" in (DEMO / "LICENSE-labanotation.txt").read_text()
-    assert len(expand([DEMO])) == 4
+    assert len(expand([DEMO])) == 3
