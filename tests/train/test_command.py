@@ -137,7 +137,7 @@ def test_zero_shot_leaves_actions_out(folder: Path, tmp_path: Path) -> None:
 def test_a_folder_without_the_sets_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(DataMissing, match="--data must be the folder"):
         read_set(tmp_path, "utd_mhad")
-    assert main(["evaluate", "--checkpoint", str(tmp_path)]) == 2
+    assert main(["evaluate", "--data", str(tmp_path), "--checkpoint", str(tmp_path)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
