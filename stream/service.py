@@ -55,7 +55,7 @@ def load_service(config: Config) -> Service:
         frames=recogniser.frames, rate_hz=recogniser.rate_hz, enter=recogniser.enter, exit=recogniser.exit
     )
     name = recogniser.manifest.training.get("name", config.model.path)
-    description = f"model {name} ({recogniser.manifest.architecture}) on {recogniser.device}"
+    description = f"{name} ({recogniser.manifest.architecture}) on {recogniser.device}"
     return Service(Pipeline(recogniser, prompts, settings), prompts, settings, recogniser, description)
 
 

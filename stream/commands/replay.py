@@ -64,7 +64,7 @@ def replay_files(
     from stream.service import load_service  # torch: not before it is needed
 
     service = load_service(settings)
-    console.print(f"{service.description}; {len(settings.prompts)} prompts", style="dim")
+    console.print(f"model {service.description}; {len(settings.prompts)} prompts", style="dim")
     if unfamiliar := unfamiliar_prompts(service.prompts):
         console.print(unfamiliar, style="yellow", soft_wrap=True)
     publisher = Publisher(settings.node.name, epoch=_epoch(settings, paths, publish), replay=True)

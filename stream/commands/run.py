@@ -36,7 +36,7 @@ def run_daemon(config: Path | None) -> int:
             state = msgspec.convert(message["data"], SourceState)
             console.print(f"{message['source']} {state.state} {state.detail}".rstrip(), style="dim", soft_wrap=True)
         elif message["kind"] == "ready":
-            console.print(f"{child} ready: {message['description']}", style="dim", soft_wrap=True)
+            console.print(f"{child} ready, model {message['description']}", style="dim", soft_wrap=True)
 
     console.print(
         f"{len(settings.sources)} sources, {len(settings.prompts)} prompts; events on {settings.publish.events}; "
