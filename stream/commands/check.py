@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from models.errors import ModelError
-from stream.config import Config, FileSource, load_config
+from stream.config import Config, FileSource
+from stream.config_file import load_config
 from stream.console import make_console, unfamiliar_prompts
 from stream.errors import PosewireError
 from stream.sources.base import EndOfSource, SourceTimeout

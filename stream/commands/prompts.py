@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from stream.config import load_config
+from stream.config_file import load_config
 from stream.console import make_console
 from stream.prompts import SAME_MEANING
 from stream.topics import slug

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stream.commands.files import open_readable
-from stream.config import ConfigError, load_config
+from stream.config_file import ConfigError, load_config
 from stream.console import make_console
 from stream.daemon.supervisor import Supervisor
 from stream.errors import PosewireError, SourceError

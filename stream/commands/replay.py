@@ -15,7 +15,8 @@ from rich.console import Console
 
 from stream.commands.files import open_readable
 from stream.commands.replay_view import ReplayView, print_summary, titles
-from stream.config import Config, PromptEntry, load_config
+from stream.config import Config, PromptEntry
+from stream.config_file import load_config
 from stream.console import make_console, unfamiliar_prompts
 from stream.daemon.publish import prompt_infos, public_sockets
 from stream.errors import PosewireError

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from stream.config import ConfigError, load_config
+from stream.config_file import ConfigError, load_config
 from stream.console import event_line, make_console
 from stream.daemon.supervisor import Supervisor
 from stream.structs import EventData, SourceState

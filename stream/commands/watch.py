@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from stream.config import ConfigError, load_config
+from stream.config_file import ConfigError, load_config
 from stream.console import event_line, make_console
 from stream.messages import Message
 from stream.sequence import Gap

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import zmq
 
-from stream.config import FileSource, parse_config
+from stream.config import FileSource
+from stream.config_file import parse_config
 from stream.daemon.child import BEAT_S, Child
 from stream.daemon.links import Status, encode, renamed
 from stream.errors import SourceError

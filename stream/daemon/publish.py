@@ -15,7 +15,8 @@ import msgspec
 import zmq
 
 from stream import messages as wire
-from stream.config import Publish, parse_config
+from stream.config import Publish
+from stream.config_file import parse_config
 from stream.daemon.child import Child
 from stream.daemon.links import Message, Status, decode
 from stream.errors import PosewireError

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import zmq
 
-from stream.config import Config, parse_config
+from stream.config import Config
+from stream.config_file import parse_config
 from stream.daemon.child import Child
 from stream.daemon.links import Status, decode, encode
 from stream.pipeline import Output, Pipeline, Tracked

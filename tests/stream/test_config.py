@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stream.config import Config, ConfigError, FileSource, load_config
+from stream.config import Config, FileSource
+from stream.config_file import ConfigError, load_config
 
 ROOT = Path(__file__).parents[2]
 
