@@ -14,7 +14,7 @@ import zmq
 
 from stream.config import FileSource
 from stream.config_file import parse_config
-from stream.daemon.child import BEAT_S, Child
+from stream.daemon.child import BEAT_S, LINGER_MS, Child
 from stream.daemon.links import Status, encode, renamed
 from stream.errors import SourceError
 from stream.sources.base import EndOfSource, Source, SourceTimeout
@@ -26,8 +26,6 @@ QUEUE_FRAMES = 256
 RATE_FRAMES = 60
 REPORT_S = 1.0
 """Seconds between two reports on a running source."""
-DRAIN_S = 1.0
-"""Time for the worker to take what is left at the end."""
 
 
 class Outlet:
@@ -102,7 +100,7 @@ def main(child: Child) -> int:
     entry = parse_config(orders.config, Path(orders.config_path)).sources[orders.source]
     socket = child.context.socket(zmq.PUSH)
     socket.setsockopt(zmq.SNDHWM, QUEUE_FRAMES)
-    socket.setsockopt(zmq.LINGER, 2000)
+    socket.setsockopt(zmq.LINGER, LINGER_MS)
     socket.connect(orders.frames)
     with socket:
         outlet = Outlet(socket, live=False)
@@ -114,9 +112,8 @@ def main(child: Child) -> int:
                 _pump(child, source, outlet, entry.speed if isinstance(entry, FileSource) else None)
         except SourceError as error:
             fault = str(error)
-        deadline = time.monotonic() + DRAIN_S
         while not (outlet.flush() and outlet.report(entry.name, "error" if fault else "ended", fault)):
-            if time.monotonic() > deadline:
+            if time.monotonic() > child.deadline:
                 break
             child.beat(frames=outlet.frames, dropped=outlet.dropped)
             time.sleep(0.001)

@@ -8,6 +8,7 @@ busy one.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import signal
 import sys
@@ -21,6 +22,12 @@ import zmq
 PR_SET_PDEATHSIG = 1
 BEAT_S = 0.25
 """Seconds between two signs of life."""
+DRAIN_S = 1.0
+"""Seconds to work off what has arrived once told to stop."""
+LINGER_MS = 10_000
+"""How long a process that ends waits for the next one to take its last messages; the supervisor may cut it short."""
+STOP, FINISH = b"stop", b"finish"
+"""Orders to stop soon, and to stop once everything is worked off."""
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,11 +63,14 @@ class Child:
         orders: see `Orders`.
         context: the process's ZeroMQ context, terminated at the end of the block.
         stopping: True once the supervisor, or SIGTERM, has asked for the end.
+        deadline: monotonic time by which to have worked off what has arrived; infinite where all sources have ended by
+            themselves and nobody is waiting.
     """
 
     def __init__(self, orders: Orders) -> None:
         self.orders = orders
         self.stopping = False
+        self.deadline = math.inf
         self.context = zmq.Context()
         self._socket = self.context.socket(zmq.DEALER)
         self._next_beat = 0.0
@@ -81,6 +91,11 @@ class Child:
         self.context.term()
 
     def _on_terminate(self, _number: int, _frame: FrameType | None) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.deadline == math.inf:
+            self.deadline = time.monotonic() + DRAIN_S
         self.stopping = True
 
     def tell(self, kind: str, **data: Any) -> None:
@@ -97,7 +112,10 @@ class Child:
             self._next_beat = now + BEAT_S
             self.tell("beat", pid=os.getpid(), **counts)
         while self._socket.poll(0):
-            if self._socket.recv() == b"stop":
+            order = self._socket.recv()
+            if order == STOP:
+                self._stop()
+            elif order == FINISH:
                 self.stopping = True
 
 

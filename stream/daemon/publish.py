@@ -7,6 +7,7 @@ ends the events that the worker had left open.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +71,8 @@ def main(child: Child) -> int:
                 outlet.put(decode(inlet.recv_multipart()))
                 taken += 1
             sockets.serve()
-            if child.stopping and not taken:
+            # The worker's last word can still be on its way when its process is gone.
+            if child.stopping and (outlet.worker_stopped or time.monotonic() > child.deadline) and not taken:
                 break
         outlet.close_events(EndReason.SHUTDOWN)
         sockets.send(publisher.publish_status(config.node.name, "stopped"))
@@ -84,6 +86,9 @@ class Outlet:
         child: to tell the supervisor of events.
         publisher, sockets: the public end.
         prompts: in the order of the scores' columns.
+
+    Attributes:
+        worker_stopped: the worker has sent everything.
     """
 
     def __init__(
@@ -94,6 +99,7 @@ class Outlet:
         self._prompts = prompts
         self._wire = WireSink(publisher, prompts, [sockets.send, self._tell], skeletons=True)
         self._open: dict[str, Event] = {}
+        self.worker_stopped = False
 
     def put(self, message: Message) -> None:
         """Publish one message of the worker."""
@@ -116,7 +122,11 @@ class Outlet:
             self.put(replace(event, phase=Phase.END, t_end=event.t, reason=reason))
 
     def _status(self, status: Status) -> None:
+        if status.source == "worker" and status.state == "stopped":
+            self.worker_stopped = True
+            return
         if status.state == "started":  # a worker that starts has no events: what is open belongs to a dead one
+            self.worker_stopped = False
             self.close_events(EndReason.CRASH)
             self._publisher.set_prompts(prompt_infos(self._prompts), status.detail)
             return

@@ -9,15 +9,11 @@ from __future__ import annotations
 import logging
 import math
 import os
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,8 +22,8 @@ import msgspec
 import zmq
 
 from stream.config import Config, FileSource
-from stream.daemon.child import Orders
-from stream.errors import PosewireError
+from stream.daemon.child import FINISH, STOP, Orders
+from stream.daemon.process import ChildProcess, socket_folder
 
 SILENCE_S = 10.0
 """A child without a sign of life for this long hangs."""
@@ -35,42 +31,9 @@ START_SILENCE_S = 60.0
 """The same before its first sign: importing torch from a cold disk takes its time."""
 STOP_S = 2.0
 """Time for a child to stop by itself before it is terminated, and as much again before it is killed."""
-SOCKET_PATH_LIMIT = 100
-"""Longest path of an ipc socket that the kernel takes is 107 bytes."""
 
 log = logging.getLogger("posewire")
 OnMessage = Callable[[str, dict[str, Any]], None]
-
-
-@dataclass(slots=True)
-class ChildProcess:
-    """One child as the supervisor sees it.
-
-    Attributes:
-        name, role, source: see `stream.daemon.child.Orders`.
-        finite: its end is an end: it is not started again.
-        process: the running process, or None.
-        code: exit code once it has ended for good.
-        seen: monotonic time of its last sign of life.
-        alive: it has shown life since its start.
-        restart_at: monotonic time of its next start, or None.
-        failures: starts in a row that did not last a minute.
-        counts: what its last beat told.
-    """
-
-    name: str
-    role: str
-    source: int = -1
-    finite: bool = False
-    process: subprocess.Popen[bytes] | None = None
-    code: int | None = None
-    started: float = 0.0
-    seen: float = 0.0
-    alive: bool = False
-    ready: bool = False
-    restart_at: float | None = None
-    failures: int = 0
-    counts: dict[str, Any] = field(default_factory=dict)
 
 
 class Supervisor:
@@ -119,7 +82,7 @@ class Supervisor:
             Exit code: 0, or 2 if a source could not be read or a process refused its configuration.
         """
         children = [*self._publishers, self._consumer, *self._captures]
-        with _folder() as folder, _signals(self.stop), self._control(folder) as control:
+        with socket_folder() as folder, _signals(self.stop), self._control(folder) as control:
             try:
                 for child in (*self._publishers, self._consumer):
                     self._start(child, folder)
@@ -128,12 +91,18 @@ class Supervisor:
                 for capture in self._captures if self._going else ():
                     self._start(capture, folder)
                 deadline = time.monotonic() + (self._seconds or math.inf)
-                while self._going and time.monotonic() < deadline and any(c.code is None for c in self._captures):
+                while self._going and any(child.code is None for child in self._captures):
                     self._turn(control, children, folder)
+                    if time.monotonic() > deadline:
+                        self._stopping = True
             finally:
+                self._stopping |= any(child.code is None for child in self._captures)
+                if self._consumer.process is not None and not self._consumer.ready:
+                    self._consumer.process.kill()  # it loads its model, has taken nothing yet, and would not hear
                 # In the order of the flow: what a stage has taken, the next one still gets.
-                for stage in (self._captures, [self._consumer], self._publishers):
-                    self._stop(control, stage)
+                self._end(control, self._captures, [])
+                self._end(control, [self._consumer], self._captures)
+                self._end(control, self._publishers, [self._consumer])
                 for child in (self._consumer, *self._captures):
                     log.info("%s: %s", child.name, told_counts(child.counts) or "nothing done")
         self._context.term()
@@ -165,17 +134,7 @@ class Supervisor:
             source=child.source,
             recording=str(self._recording or ""),
         )
-        command = [sys.executable, "-m", "stream.daemon", child.role]
-        child.process = subprocess.Popen(command, stdin=subprocess.PIPE)
-        if child.process.stdin is None:
-            raise RuntimeError("the child has no standard input")
-        try:
-            child.process.stdin.write(msgspec.json.encode(orders))
-            child.process.stdin.close()
-        except BrokenPipeError:
-            log.warning("%s died before it had its orders", child.name)
-        child.started = child.seen = time.monotonic()
-        child.alive, child.restart_at = False, None
+        child.start(orders, time.monotonic())
 
     def _turn(self, control: zmq.Socket[bytes], children: list[ChildProcess], folder: Path) -> None:
         """Take what the children say for up to a tenth of a second, then look after them."""
@@ -187,7 +146,7 @@ class Supervisor:
                     log.warning("starting %s again", child.name)
                     self._start(child, folder)
             elif (code := child.process.poll()) is not None:
-                self._ended(child, code, now)
+                child.ended(code, now)
             elif now - child.seen > (SILENCE_S if child.alive else START_SILENCE_S):
                 log.error("%s hangs: no sign of life for %.0f s; killing it", child.name, now - child.seen)
                 child.process.kill()
@@ -210,67 +169,42 @@ class Supervisor:
                 child.ready = True
             self._on_message(child.name, {"kind": kind, **message})
 
-    def _ended(self, child: ChildProcess, code: int, now: float) -> None:
-        child.process = None
-        if child.finite or code in (0, 2):
-            child.code = code
-            if code not in (0, 2):
-                log.error("%s died (%s); a recorded file is not started again", child.name, _how(code))
-                child.code = 2
-            return
-        child.failures = child.failures + 1 if now - child.started < 60 else 1
-        pause = min(0.5 * 2 ** (child.failures - 1), 10.0)
-        child.restart_at = now + pause
-        log.error("%s died (%s); starting it again in %.1f s", child.name, _how(code), pause)
+    def _end(self, control: zmq.Socket[bytes], stage: list[ChildProcess], before: list[ChildProcess]) -> None:
+        """Ask the children of one stage to end, then make them.
 
-    def _stop(self, control: zmq.Socket[bytes], children: list[ChildProcess]) -> None:
-        """Ask the children of one stage to stop, then make them."""
-        running = [child for child in children if child.process is not None]
+        They work off everything that has arrived, as long as they show life: unless this daemon was asked to stop, or
+        a child of a stage before died without its last word, for which they would wait.
+        """
+        running = [child for child in stage if not child.reap()]
+        while running and not self._stopping and not any(child.died for child in before):
+            self._ask(control, running, FINISH)
+            now = time.monotonic()
+            running = [child for child in running if not child.reap()]
+            if any(now - child.seen > SILENCE_S for child in running):
+                break
         for escalate in (None, subprocess.Popen.terminate, subprocess.Popen.kill):
             deadline = time.monotonic() + (STOP_S if escalate is None else STOP_S / 2)
             for child in running:
-                if child.process is None:
-                    continue
-                if escalate is not None:
+                if escalate is not None and child.process is not None:
                     log.warning("%s does not stop; sending %s", child.name, escalate.__name__)
                     escalate(child.process)
             while running and time.monotonic() < deadline:
-                for child in running:
-                    if escalate is None:
-                        # Again in each turn: a child that is still starting has no socket yet, and twice does no harm.
-                        control.send_multipart([child.name.encode(), b"stop"])
-                self._listen(control, children, 20)
-                for child in running:
-                    if child.process is not None and (code := child.process.poll()) is not None:
-                        child.process, child.code = None, code
-                running = [child for child in running if child.process is not None]
+                self._ask(control, running, STOP)
+                running = [child for child in running if not child.reap()]
         for child in running:
             if child.process is not None:
                 child.process.wait()
+
+    def _ask(self, control: zmq.Socket[bytes], children: list[ChildProcess], order: bytes) -> None:
+        """Give an order, and hear what they say to it; to be repeated, since one that starts has no socket yet."""
+        for child in children:
+            control.send_multipart([child.name.encode(), order])
+        self._listen(control, children, 20)
 
 
 def told_counts(counts: dict[str, Any]) -> str:
     """Counters as one line for people; those at zero and process ids are left out."""
     return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items() if name != "pid" and count)
-
-
-def _how(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """A private folder for the daemon's own sockets, removed at the end."""
-    for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # mkdtemp is private
-        if base and len(base) < SOCKET_PATH_LIMIT - 40 and os.access(base, os.W_OK):
-            break
-    else:
-        raise PosewireError("no folder for sockets: expected XDG_RUNTIME_DIR or TMPDIR to be short and writable")
-    folder = Path(tempfile.mkdtemp(prefix="posewire-", dir=base))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

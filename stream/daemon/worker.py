@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import zmq
 
 from stream.config import Config
 from stream.config_file import parse_config
-from stream.daemon.child import Child
+from stream.daemon.child import LINGER_MS, Child
 from stream.daemon.links import Status, decode, encode
 from stream.pipeline import Output, Pipeline, Tracked
 from stream.service import load_service
@@ -18,8 +17,6 @@ from stream.types import EndReason, Event, Scores, SkeletonFrame
 
 MAX_FRAMES = 256
 """Frames taken in one turn: bounds the latency of a stop and the memory of a batch."""
-DRAIN_S = 1.0
-"""Time to work off what has arrived once asked to stop."""
 
 
 def main(child: Child) -> int:
@@ -30,7 +27,7 @@ def main(child: Child) -> int:
     inlet, outlet = child.context.socket(zmq.PULL), child.context.socket(zmq.PUSH)
     inlet.setsockopt(zmq.RCVHWM, 1000)
     outlet.setsockopt(zmq.SNDHWM, 10_000)
-    outlet.setsockopt(zmq.LINGER, 2000)
+    outlet.setsockopt(zmq.LINGER, LINGER_MS)
     with inlet, outlet:
         inlet.bind(orders.frames)
         outlet.connect(orders.outputs)
@@ -56,6 +53,7 @@ class Worker:
         self._pipeline = pipeline
         self._inlet = inlet
         self._outlet = outlet
+        self._running = {source.name for source in config.sources}
         self._sent = (Tracked, Scores, Event) if config.publish.skeletons else (Event,)
         self._lost = 0
 
@@ -63,15 +61,12 @@ class Worker:
         """Work until stopped and empty; then end all open events."""
         self._send(Status("worker", "started", self._pipeline.prompts.digest))
         self._child.tell("ready", description=description)
-        deadline = math.inf
-        while True:
+        # The last word of a source can still be on its way when its process is gone: its end is waited for.
+        while not self._child.stopping or (self._running and time.monotonic() < self._child.deadline):
             self._child.beat(**self._pipeline.counts, unsent=self._lost)
-            taken = self._turn(timeout_ms=20)
-            if self._child.stopping:
-                deadline = min(deadline, time.monotonic() + DRAIN_S)
-                if not taken or time.monotonic() > deadline:
-                    break
+            self._turn(timeout_ms=20)
         self._emit(self._pipeline.finish(EndReason.SHUTDOWN))
+        self._send(Status("worker", "stopped"))
         self._child.tell("beat", **self._pipeline.counts, unsent=self._lost)
 
     def _turn(self, timeout_ms: int) -> int:
@@ -86,7 +81,10 @@ class Worker:
             elif isinstance(message, Status):
                 self._emit(self._pipeline.push(frames))
                 frames = []
-                if message.state != "running":
+                if message.state == "running":
+                    self._running.add(message.source)
+                else:
+                    self._running.discard(message.source)
                     for source in message.sources:
                         self._emit(self._pipeline.end_source(source))
                 self._send(message)
