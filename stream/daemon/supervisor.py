@@ -103,6 +103,7 @@ class Supervisor:
                 self._end(control, self._captures, [])
                 self._end(control, [self._consumer], self._captures)
                 self._end(control, self._publishers, [self._consumer])
+                self._listen(control, children, 100)  # what they said last
                 for child in (self._consumer, *self._captures):
                     log.info("%s: %s", child.name, told_counts(child.counts) or "nothing done")
         self._context.term()
