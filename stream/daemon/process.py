@@ -102,12 +102,16 @@ def _how(code: int) -> str:
 @contextmanager
 def socket_folder() -> Iterator[Path]:
     """A private folder for the daemon's own sockets, removed at the end."""
-    for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # mkdtemp is private
-        if base and len(base) < SOCKET_PATH_LIMIT - 40 and os.access(base, os.W_OK):
-            break
+    for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):
+        if not base or len(os.fsencode(base)) > SOCKET_PATH_LIMIT - 40:
+            continue
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="posewire-", dir=base))
+        except OSError:
+            continue  # the next one may do
+        break
     else:
         raise PosewireError("no folder for sockets: expected XDG_RUNTIME_DIR or TMPDIR to be short and writable")
-    folder = Path(tempfile.mkdtemp(prefix="posewire-", dir=base))
     try:
         yield folder
     finally:

