@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from rich.text import Text
 
 from stream.config_file import ConfigError, load_config
 from stream.console import event_line, make_console
@@ -26,12 +28,12 @@ def run_daemon(config: Path | None) -> int:
         raise ConfigError(f"{path}: sources: none; expected at least one [[sources]] block")
     logging.basicConfig(level=logging.INFO, format="posewire: %(message)s")
     console = make_console()
-    t0: dict[str, float] = {}
 
     def show(child: str, message: dict[str, Any]) -> None:
         if message["kind"] == "event":
             event = msgspec.convert(message["data"], EventData)
-            console.print(event_line(message["source"], event, t0.setdefault(message["source"], 0.0)), soft_wrap=True)
+            line = Text.assemble((time.strftime("%H:%M:%S "), "dim"), event_line(message["source"], event))
+            console.print(line, soft_wrap=True)
         elif message["kind"] == "status":
             state = msgspec.convert(message["data"], SourceState)
             console.print(f"{message['source']} {state.state} {state.detail}".rstrip(), style="dim", soft_wrap=True)

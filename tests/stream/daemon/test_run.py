@@ -301,3 +301,17 @@ def test_a_recorder_that_dies_leaves_what_it_has(short_path: Path) -> None:
         os.kill(recorder, signal.SIGKILL)
         assert process.wait(10) == 2
     assert out.stat().st_size > 20_000
+
+
+def test_children_that_are_frozen_do_not_keep_a_daemon_from_stopping(short_path: Path) -> None:
+    config = write_config(short_path, recorded("cam", DEMO / "Seq1_10.csv", "loop = true"))
+    with Events(short_path) as events, daemon(config, short_path) as process:
+        events.until(is_start)
+        children = children_of(process.pid)
+        for child in children:
+            os.kill(child, signal.SIGSTOP)
+        began = time.monotonic()
+        process.terminate()
+        process.wait(10)
+        assert time.monotonic() - began < 5.0
+        assert all(gone(child) for child in children)
