@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 MAX_SOURCES = 256
 """Sources told of in heartbeats and snapshots, the most recently changed ones."""
 
+RATE_DECIMALS = 2
+"""Decimals of frame rates, which are measured no better."""
+
 _SLACK = 1e-4
 """How far rounding may carry a score out of its range."""
 
@@ -121,6 +124,13 @@ class Publisher:
         """Return the newest number of each kind but heartbeat, 0 where there is none."""
         return {kind.value: seq for kind, seq in self._seqs.items() if kind is not Kind.HEARTBEAT}
 
+    def states(self) -> dict[str, SourceState]:
+        """Return the last status of each source, as published."""
+        return {
+            name: msgspec.structs.replace(state, rate_hz=round(state.rate_hz, RATE_DECIMALS))
+            for name, state in self.sources.items()
+        }
+
     def publish_event(self, event: Event) -> Message:
         """Return the next alarm, action or anomaly message.
 
@@ -144,16 +154,16 @@ class Publisher:
 
         Args:
             source: name of the source, or of the node for the daemon itself.
-            state: starting, running, ended, lost, error or stopped.
+            state: running, ended, lost, error or stopped.
             detail: one line for a person; cut to `MAX_TEXT` characters.
             frames, dropped: counts since the source started.
-            rate_hz: frames per second lately.
-            t: capture time in ns; None for now.
+            rate_hz: frames per second lately, published to two decimals.
+            t: in ns on the wall clock; None for now, which is what every caller in this version wants.
 
         Raises:
             MessageError: a value does not fit the contract.
         """
-        rate = rounded(rate_hz, 0.0, 1e6, f"rate of source {source!r}")
+        rate = round(rounded(rate_hz, 0.0, 1e6, f"rate of source {source!r}"), RATE_DECIMALS)
         data = SourceState(state=state, detail=detail[:MAX_TEXT], frames=frames, dropped=dropped, rate_hz=rate)
         message = self._publish("status", source, t, data)
         self.sources.pop(source, None)
@@ -208,7 +218,7 @@ class Publisher:
     def heartbeat(self) -> Message:
         """Return the next heartbeat."""
         uptime = round(time.monotonic() - self._started, 3)
-        data = HeartbeatData(self.seqs(), uptime, dict(self.sources), self.journal.durable)
+        data = HeartbeatData(self.seqs(), uptime, self.states(), self.journal.durable)
         return self._publish("heartbeat", self.node, None, data)
 
     def _publish(self, kind: str, source: str, t: int | None, data: Data, payload: bytes | None = None) -> Message:

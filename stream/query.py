@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -23,7 +24,7 @@ PAGE_MESSAGES = 500
 PAGE_BYTES = 1 << 20
 
 JournaledKind = Literal["alarm", "action", "anomaly", "status"]
-Id = Annotated[str, Meta(max_length=128, description="any string of the asker's; the reply repeats it")]
+Id = Annotated[str, Meta(max_length=128, description="any string of the asker's, or none; the reply repeats it")]
 Bodies = Annotated[list[Raw], Meta(description="envelopes, as published")]
 
 
@@ -106,7 +107,23 @@ class _Head(Struct):
     type: str
 
 
+class _IdOnly(Struct):
+    id: Id = ""
+
+
+_EXPECTED = {
+    "v": "1, the version of the wire",
+    "type": "ping, snapshot or after",
+    "id": "a string of at most 128 characters",
+    "kind": "alarm, action, anomaly or status",
+    "seq": "a whole number from 0",
+    "limit": f"a whole number from 1 to {PAGE_MESSAGES}",
+}
+"""What each field of a request may be, in words."""
+_WRONG_FIELD = re.compile(r"`\$\.(\w+)`|required field `(\w+)`")
+
 _REQUEST = msgspec.json.Decoder(Request)
+_ID_ONLY = msgspec.json.Decoder(_IdOnly)
 _REPLY_HEAD = msgspec.json.Decoder(_Head)
 _REPLIES = {name: msgspec.json.Decoder(reply) for name, reply in REPLIES.items()}
 
@@ -129,8 +146,23 @@ def answer(publisher: Publisher, body: bytes) -> bytes:
     try:
         request = _REQUEST.decode(body)
     except (ValueError, RecursionError) as error:
-        return msgspec.json.encode(ErrorReply(VERSION, "error", "", f"malformed request: {str(error)[:500]}"))
+        return msgspec.json.encode(ErrorReply(VERSION, "error", _id_of(body), f"malformed request: {_wrong(error)}"))
     return msgspec.json.encode(_answer(publisher, request))
+
+
+def _id_of(body: bytes) -> str:
+    """Return the `id` of a request of which something else is wrong; empty where it cannot be read."""
+    try:
+        return _ID_ONLY.decode(body).id
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _wrong(error: Exception) -> str:
+    """Say what is wrong with a request in words of the contract."""
+    match = _WRONG_FIELD.search(str(error))
+    name = match and (match[1] or match[2])
+    return f"{name}: expected {_EXPECTED[name]}" if name in _EXPECTED else "expected one JSON object in UTF-8"
 
 
 def _answer(publisher: Publisher, request: Request) -> Reply:
@@ -146,7 +178,7 @@ def _answer(publisher: Publisher, request: Request) -> Reply:
             seqs=publisher.seqs(),
             open=[Raw(body) for body in publisher.journal.open_events()],
             open_dropped=publisher.journal.open_dropped,
-            sources=publisher.sources,
+            sources=publisher.states(),
             prompts=publisher.prompts,
             prompts_digest=publisher.prompts_digest,
         )

@@ -42,7 +42,8 @@ class Envelope(Struct, Generic[D], frozen=True):
     """What every message carries.
 
     Times are seconds, rounded to microseconds: `t` of capture on the source's clock, `t_pub` of publishing on the
-    publisher's wall clock. `seq` counts from 1 in each kind (first level of the topic) of one epoch.
+    publisher's wall clock (as is `t` in status and heartbeat). `seq` counts from 1 in each kind (first level of the
+    topic) of one epoch.
     """
 
     v: Annotated[Literal[1], Meta(description="wire version")]
@@ -51,9 +52,9 @@ class Envelope(Struct, Generic[D], frozen=True):
     epoch: Annotated[Name, Meta(description="another one after every start of the publisher; numbers start anew")]
     source: Annotated[Name, Meta(description="the camera or file; the node itself in heartbeats")]
     seq: Annotated[Number, Meta(description="number in its kind and epoch, from 1 without holes")]
-    t: Annotated[Seconds, Meta(description="capture time in s on the source's clock; t_pub in heartbeats")]
+    t: Annotated[Seconds, Meta(description="capture time in s on the source's clock; t_pub in status and heartbeat")]
     t_pub: Annotated[Seconds, Meta(description="time of publishing, s since 1970 UTC")]
-    replay: Annotated[bool, Meta(description="true where a recording is replayed")]
+    replay: Annotated[bool, Meta(description="true for posewire replay, false for the daemon")]
     data: D
 
 
@@ -79,11 +80,11 @@ class EventData(Struct, frozen=True):
 class SourceState(Struct, frozen=True):
     """What is known of one source (or of the daemon itself)."""
 
-    state: Annotated[Name, Meta(description="starting, running, ended, lost, error or stopped (an open set)")]
+    state: Annotated[Name, Meta(description="running, ended, lost, error or stopped (an open set)")]
     detail: Annotated[Text, Meta(description="one line for a person; may be empty")]
     frames: Annotated[Count, Meta(description="frames taken from the source since it started")]
     dropped: Annotated[Count, Meta(description="frames that came and were not processed")]
-    rate_hz: Annotated[Rate, Meta(description="frames per second lately; 0 where unknown")]
+    rate_hz: Annotated[Rate, Meta(description="frames per second lately, 2 decimals; 0 where unknown")]
 
 
 class HeartbeatData(Struct, frozen=True):

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from stream.config_file import ConfigError, load_config
-from stream.console import event_line, make_console
+from stream.console import clock, event_line, make_console
 from stream.messages import Message
 from stream.sequence import Gap
 from stream.structs import EventData, HeartbeatData, ScoreData, SkeletonData, SourceState
 from stream.subscriber import Item, Snapshot, Subscriber
-from stream.topics import prefix
+from stream.topics import Kind, prefix
 
 EVENTS = ("alarm", "action", "anomaly")
-RARE = (*EVENTS, "status", "heartbeat")
+FAST = ("skeleton", "score")
+"""Kinds that have a socket of their own."""
+FIRST_S = 3.0
+"""Seconds after which a person is told that nobody answers."""
+SILENT_S = 5.0
+"""Seconds without a sign of life, and three heartbeats at least, after which a publisher is silent."""
+
+_TICK_S = 0.5
 
 
 def watch_events(
@@ -25,13 +33,16 @@ def watch_events(
     """Print what a daemon publishes until interrupted; returns the exit code.
 
     Raises:
-        PosewireError: a topic or an endpoint is malformed.
+        PosewireError: a topic or an endpoint is malformed, or the topics come from two sockets.
     """
     settings = load_config(config).publish
     wanted = tuple(topics) or EVENTS
     for topic in wanted:
         prefix(topic)
-    fast = [topic for topic in wanted if topic.split("/")[0] not in RARE]
+    fast = [topic for topic in wanted if topic.split("/")[0] in FAST]
+    if fast and len(fast) < len(wanted):
+        other = next(topic for topic in wanted if topic not in fast)
+        raise ConfigError(f"topics {fast[0]!r} and {other!r} come from two sockets: watch them in two terminals")
     if fast and connect is None and not settings.skeletons:
         raise ConfigError(f"topic {fast[0]}: publish.skeletons is empty; set it, or give --connect")
     # Someone else's publisher has someone else's query socket: without its address, losses are only told of.
@@ -40,43 +51,126 @@ def watch_events(
         query = settings.query
     console, notes = make_console(), make_console(stderr=True)
     notes.print(f"watching {', '.join(wanted)} on {endpoint}; Ctrl-C stops", style="dim", soft_wrap=True)
-    with Subscriber(endpoint, query, wanted) as subscriber:
-        for item in subscriber:
-            if json and isinstance(item, Message):
-                console.out(item.body.decode(), highlight=False)
-            else:
-                _show(item, console, notes)
-    return 0
+    view = WatchView(wanted, console, notes, json=json)
+    # Heartbeats tell silence from nothing to tell, whether they are shown or not.
+    with Subscriber(endpoint, query, (*wanted, Kind.HEARTBEAT)) as subscriber:
+        silence = Silence(endpoint, max(SILENT_S, 3 * settings.heartbeat_s), time.monotonic())
+        while True:
+            item = subscriber.receive(_TICK_S)
+            note = silence.step(isinstance(item, Message | Snapshot), time.monotonic())
+            if note:
+                notes.print(note, style="yellow", soft_wrap=True)
+            if item is not None:
+                view.show(item)
 
 
-def _show(item: Item, console: Console, notes: Console) -> None:
-    if isinstance(item, Gap):
-        notes.print(f"LOST {item}", style="bold red", soft_wrap=True)
-    elif isinstance(item, Snapshot):
-        notes.print(
-            f"joined {item.node}: {len(item.sources)} sources, {len(item.prompts)} prompts, "
-            f"{len(item.open_events)} open events",
+class Silence:
+    """Tells once when nothing is heard of a publisher, and once when it is back.
+
+    Args:
+        endpoint: of the publisher.
+        limit: seconds without a sign of life after which it is silent.
+        now: time on a monotonic clock, in s.
+    """
+
+    def __init__(self, endpoint: str, limit: float, now: float) -> None:
+        self._endpoint = endpoint
+        self._limit = limit
+        self._last = now
+        self._heard = False
+        self._told = False
+
+    def step(self, heard: bool, now: float) -> str | None:
+        """Return what a person should know, if anything.
+
+        Args:
+            heard: whether something came since the last step.
+            now: time on the same clock.
+        """
+        if heard:
+            back = f"{self._endpoint} is back" if self._told and self._heard else None
+            self._last, self._heard, self._told = now, True, False
+            return back
+        if self._told or now - self._last < (self._limit if self._heard else FIRST_S):
+            return None
+        self._told = True
+        return f"{self._endpoint} is silent" if self._heard else f"nothing heard on {self._endpoint} yet"
+
+
+class WatchView:
+    """Prints what a subscriber yields: messages on the console, everything else beside it.
+
+    Args:
+        topics: what to print.
+        console: for messages.
+        notes: for what is no message.
+        json: whether to print messages as their envelopes, one a line.
+    """
+
+    def __init__(self, topics: Sequence[str], console: Console, notes: Console, *, json: bool) -> None:
+        self._prefixes = tuple(prefix(topic) for topic in topics)
+        self._console = console
+        self._notes = notes
+        self._json = json
+        self._shown: set[tuple[str, str, int]] = set()
+
+    def show(self, item: Item) -> None:
+        """Print one item; a message that a snapshot has shown already is not printed again."""
+        if isinstance(item, Gap):
+            self._notes.print(f"LOST {item}", style="bold red", soft_wrap=True)
+        elif isinstance(item, Snapshot):
+            self._join(item)
+        elif self._wanted(str(item.topic)) and _number(item) not in self._shown:
+            self._message(item)
+
+    def _join(self, snapshot: Snapshot) -> None:
+        sources = {name: state for name, state in snapshot.sources.items() if name != snapshot.node}
+        self._notes.print(
+            f"joined {snapshot.node}: {len(sources)} sources, {len(snapshot.prompts)} prompts, "
+            f"{len(snapshot.open_events)} open events",
             style="dim",
             soft_wrap=True,
         )
-        for message in item.open_events:
-            _show_message(message, console)
-    else:
-        _show_message(item, console)
+        # A state is no message: with --json it stands beside them.
+        where = self._notes if self._json else self._console
+        for name, state in snapshot.sources.items():
+            if self._wanted(f"{Kind.STATUS}/{name}/{state.state}/"):
+                where.print(f"{clock(time.time()):>9}  {_state_line(name, state)}", style="dim", soft_wrap=True)
+        for message in snapshot.open_events:
+            self._message(message)
+        self._shown = {_number(message) for message in snapshot.open_events}
+
+    def _wanted(self, topic: str) -> bool:
+        return topic.encode("ascii").startswith(self._prefixes)
+
+    def _message(self, message: Message) -> None:
+        if self._json:
+            self._console.out(message.body.decode(), highlight=False)
+            return
+        envelope = message.envelope
+        data = envelope.data
+        if isinstance(data, EventData):
+            # A source's own clock means nothing beside another's: the message's times become those of the day.
+            self._console.print(event_line(envelope.source, data, data.t - envelope.t_pub), soft_wrap=True)
+            return
+        if isinstance(data, SourceState):
+            line, style = _state_line(envelope.source, data), "dim"
+        elif isinstance(data, HeartbeatData):
+            line, style = f"{envelope.node} up {data.uptime_s:.0f} s, numbers {data.seqs}", "dim"
+        elif isinstance(data, SkeletonData):
+            line, style = f"{envelope.source} {envelope.t:.3f} people {data.track_ids}", ""
+        elif isinstance(data, ScoreData):
+            best = sorted(zip(data.probability, data.prompts, strict=True), reverse=True)[:3]
+            told = "  ".join(f"{name} {share:.2f}" for share, name in best)
+            line, style = f"{envelope.source} {envelope.t:.3f} person {data.track}  {told}", ""
+        else:
+            return
+        self._console.print(f"{clock(envelope.t_pub):>9}  {line}", style=style, soft_wrap=True)
 
 
-def _show_message(message: Message, console: Console) -> None:
-    envelope = message.envelope
-    data = envelope.data
-    if isinstance(data, EventData):
-        console.print(event_line(envelope.source, data), soft_wrap=True)
-    elif isinstance(data, SourceState):
-        console.print(f"{envelope.source} {data.state} {data.detail}".rstrip(), style="dim", soft_wrap=True)
-    elif isinstance(data, HeartbeatData):
-        console.print(f"{envelope.node} up {data.uptime_s:.0f} s, numbers {data.seqs}", style="dim", soft_wrap=True)
-    elif isinstance(data, SkeletonData):
-        console.print(f"{envelope.source} {envelope.t:.3f} people {data.track_ids}", soft_wrap=True)
-    elif isinstance(data, ScoreData):
-        best = sorted(zip(data.probability, data.prompts, strict=True), reverse=True)[:3]
-        told = "  ".join(f"{name} {share:.2f}" for share, name in best)
-        console.print(f"{envelope.source} {envelope.t:.3f} person {data.track}  {told}", soft_wrap=True)
+def _number(message: Message) -> tuple[str, str, int]:
+    return message.envelope.epoch, message.topic.kind, message.envelope.seq
+
+
+def _state_line(source: str, state: SourceState) -> str:
+    return f"{source} {state.state} {state.detail}".rstrip()

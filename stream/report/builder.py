@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stream.errors import PosewireError
-from stream.report.kept import KeptEvents, KeptFrame, KeptFrames, KeptScores
+from stream.report.frames import JOINTS, KeptFrames
+from stream.report.kept import KeptEvents, KeptScores
 from stream.report.page import render
 from stream.report.payload import source_payload
 from stream.types import Event, Float32Array, Int64Array, Scores, Space
 
-JOINTS = 25
-"""Joints of the canonical layout, which is the only one that a report draws."""
 MAX_BODIES = 24_000
 """Most bodies over all frames of all sources: about 6 MB of page."""
+
+_BESIDE = "README.md beside this file"
+"""Where a model's terms send the reader: to its own folder, which is not the report's."""
 
 
 class ReportError(PosewireError):
@@ -54,10 +56,12 @@ class ReportBuilder:
         title: heading of the page.
         prompts: (name, text, severity) of each prompt, in the order of the columns of `Scores.probability`;
             severity is one of "info", "warning" and "critical".
-        background: texts of the background prompts.
+        background: texts of the configured background.
         model: name and version of the model, as shown.
         thresholds: (enter, exit) probabilities between which an event stays open.
-        terms: terms of use of recording and model, as shown; left out where empty.
+        terms: terms of use of the model, as shown; left out where empty.
+        bank: number of further actions, known to the model, that the prompts compete with.
+        unfamiliar: names of the prompts that mean nothing that the model was trained on.
     """
 
     def __init__(
@@ -68,17 +72,25 @@ class ReportBuilder:
         model: str,
         thresholds: tuple[float, float],
         terms: str = "",
+        *,
+        bank: int = 0,
+        unfamiliar: Sequence[str] = (),
     ) -> None:
-        self._prompts = [{"name": name, "text": text, "severity": severity} for name, text, severity in prompts]
+        self._prompts = [
+            {"name": name, "text": text, "severity": severity, "unfamiliar": name in unfamiliar}
+            for name, text, severity in prompts
+        ]
         self._head = {
             "title": title,
             "model": model,
-            "terms": terms,
+            "terms": terms.replace(_BESIDE, "the model card"),
             "background": list(background),
+            "bank": bank,
             "enter": thresholds[0],
             "exit": thresholds[1],
         }
         self._recordings: dict[str, Recording] = {}
+        self._bodies = 0
 
     def add_frame(
         self,
@@ -97,10 +109,11 @@ class ReportBuilder:
             track_ids: (M,).
             joints: (M, 25, 3), canonical layout; metres in camera axes, or image coordinates for `Space.IMAGE2D`.
             confidence: (M, 25) in 0..1.
-            space: coordinates of `joints`, the same in all frames of a source.
+            space: coordinates of `joints`; frames of another space than the source's first are shown as a source of
+                their own, `NAME (SPACE)`.
 
         Raises:
-            ValueError: shapes that do not fit, or a change of space.
+            ValueError: shapes that do not fit.
         """
         bodies = len(track_ids)
         if joints.shape != (bodies, JOINTS, 3) or confidence.shape != (bodies, JOINTS):
@@ -109,15 +122,16 @@ class ReportBuilder:
                 f"do not fit {bodies} bodies of {JOINTS} joints"
             )
         recording = self._recording(source, t, space)
-        if not recording.frames.seen:
-            recording.space = space
-        if recording.space is not space:
-            raise ValueError(f"report of {source!r}: space changed from {recording.space} to {space}")
+        while recording.frames.seen and recording.space is not space:
+            source = f"{source} ({space.value})"
+            recording = self._recording(source, t, space)
+        recording.space = space
         recording.cover(t)
         for track in track_ids.tolist():
             recording.people.setdefault(track, t)
-        # Copies, since a caller may fill the same arrays again for its next frame.
-        recording.frames.add(KeptFrame(t, track_ids.copy(), joints.copy(), confidence.copy()))
+        before = recording.frames.bodies
+        recording.frames.add(t, track_ids, joints, confidence, space)
+        self._bodies += recording.frames.bodies - before
         self._fit()
 
     def add_scores(self, scores: Scores) -> None:
@@ -145,17 +159,19 @@ class ReportBuilder:
     def write(self, path: Path) -> None:
         """Write the page, replacing a file of that name only once the new one is complete.
 
+        A link stays and its target is replaced; a device or a pipe is written to.
+
         Raises:
             ReportError: the file cannot be written.
         """
-        page = render(self._head | {"prompts": self._prompts, "sources": self._sources()})
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        # "replace", since the name of a file that is not UTF-8 holds lone surrogates.
+        page = render(self._head | {"prompts": self._prompts, "sources": self._sources()}).encode("utf-8", "replace")
         try:
-            # "replace", since the name of a file that is not UTF-8 holds lone surrogates.
-            temporary.write_bytes(page.encode("utf-8", "replace"))
-            temporary.replace(path)
+            if path.exists() and not path.is_file():
+                path.write_bytes(page)
+            else:
+                _replace(Path(os.path.realpath(path)) if path.is_symlink() else path, page)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise ReportError(f"{path}: cannot write the report: {error.strerror}") from error
 
     def _sources(self) -> list[dict[str, object]]:
@@ -168,11 +184,20 @@ class ReportBuilder:
 
     def _fit(self) -> None:
         """Thin the largest recordings until all of them together fit the page."""
-        total = sum(recording.frames.bodies for recording in self._recordings.values())
-        while total > MAX_BODIES:
+        while self._bodies > MAX_BODIES:
             largest = max((recording.frames for recording in self._recordings.values()), key=lambda kept: kept.bodies)
-            if len(largest.frames) < 2:
+            if largest.times.length < 2:
                 return
-            total -= largest.bodies
+            self._bodies -= largest.bodies
             largest.thin()
-            total += largest.bodies
+            self._bodies += largest.bodies
+
+
+def _replace(path: Path, page: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(page)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,4 +1,4 @@
-"""What a report keeps of a recording of any length: evenly thinned frames, pooled scores, the gravest events."""
+"""What a report keeps of the scores and events of a recording of any length: pooled scores, the gravest events."""
 
 from __future__ import annotations
 
@@ -8,70 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.types import Event, Float32Array, Int64Array, Phase, Scores, Severity
+from stream.report.frames import BASE_INTERVAL
+from stream.types import Event, Float32Array, Phase, Scores, Severity
 
-BASE_INTERVAL = 40_000_000
-"""Shortest time between two kept frames in ns: 25 frames a second, enough for the eye."""
-MAX_FRAMES = 3_000
-"""Most frames that are kept of one source."""
 MAX_SCORES = 12_000
 """Most rows of scores, over all tracks, that are kept of one source."""
 MAX_EVENTS = 2_000
 """Most events that are kept of one source."""
 
 _GRAVITY = {severity: rank for rank, severity in enumerate(Severity)}
-
-
-@dataclass(frozen=True, slots=True)
-class KeptFrame:
-    """One frame of the animation: `t` in ns, tracks (M,), joints (M, 25, 3), confidence (M, 25)."""
-
-    t: int
-    tracks: Int64Array
-    joints: Float32Array
-    confidence: Float32Array
-
-
-@dataclass(slots=True)
-class KeptFrames:
-    """Frames of one source, at most one in each interval; the interval doubles when they get too many.
-
-    Attributes:
-        interval: ns between two kept frames, at least.
-        seen: frames that were given, kept or not.
-        bodies: bodies in the kept frames, which is what the page's size depends on.
-    """
-
-    frames: list[KeptFrame] = field(default_factory=list)
-    interval: int = BASE_INTERVAL
-    seen: int = 0
-    bodies: int = 0
-    _origin: int = 0
-
-    def add(self, frame: KeptFrame) -> None:
-        """Keep the frame if it is the first in its interval; one that is not later than the last kept is dropped."""
-        if not self.seen:
-            self._origin = frame.t
-        self.seen += 1
-        if self.frames and self._slot(frame.t) <= self._slot(self.frames[-1].t):
-            return
-        self.frames.append(frame)
-        self.bodies += len(frame.tracks)
-        while len(self.frames) > MAX_FRAMES:
-            self.thin()
-
-    def thin(self) -> None:
-        """Double the interval and drop the frames, about every second one, that no longer come first in theirs."""
-        self.interval *= 2
-        kept: list[KeptFrame] = []
-        for frame in self.frames:
-            if not kept or self._slot(frame.t) > self._slot(kept[-1].t):
-                kept.append(frame)
-        self.frames = kept
-        self.bodies = sum(len(frame.tracks) for frame in kept)
-
-    def _slot(self, t: int) -> int:
-        return (t - self._origin) // self.interval
 
 
 @dataclass(slots=True)

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.report.kept import BASE_INTERVAL, MAX_EVENTS, KeptFrames, KeptScores, quantise_unit
-from stream.types import Event, Float32Array, Space
+from stream.report.frames import BASE_INTERVAL, KeptFrames
+from stream.report.kept import MAX_EVENTS, KeptScores, quantise_unit
+from stream.types import Event, Space
 
 if TYPE_CHECKING:
     from stream.report.builder import Recording
-
-MILLIMETRE = 0.001
-"""Step of a joint's coordinate in 3-D, in metres: int16 reaches 32.767 m, further than any skeleton sensor."""
-_STEPS = 32_767
 
 
 def source_payload(name: str, recording: Recording, prompts: int) -> dict[str, object]:
@@ -38,7 +35,7 @@ def source_payload(name: str, recording: Recording, prompts: int) -> dict[str, o
         "duration": _seconds(recording.t1 - t0),
         "tracks": [str(track) for track in index],
         "people": len(people),
-        "frames": _frames(kept, index, t0, recording.space),
+        "frames": _frames(kept, index, t0),
         "scores": _scores(scores, index, t0, prompts),
         "events": [_event(event, index, t0) for event in chosen],
         "events_total": events.total,
@@ -46,44 +43,19 @@ def source_payload(name: str, recording: Recording, prompts: int) -> dict[str, o
     }
 
 
-def _frames(kept: KeptFrames, index: dict[int, int], t0: int, space: Space) -> dict[str, object]:
-    frames = kept.frames
-    joints = np.concatenate([np.zeros((0, 25, 3), np.float32), *(frame.joints for frame in frames)])
-    confidence = np.concatenate([np.zeros((0, 25), np.float32), *(frame.confidence for frame in frames)])
-    steps, levels, unit = quantise_joints(joints, confidence, space)
-    tracks = [index[track] for frame in frames for track in frame.tracks.tolist()]
+def _frames(kept: KeptFrames, index: dict[int, int], t0: int) -> dict[str, object]:
     return {
-        "count": len(frames),
+        "count": kept.times.length,
         "seen": kept.seen,
         "interval": _seconds(kept.interval),
         "thinned": kept.interval > BASE_INTERVAL,
-        "unit": unit,
-        "times": _pack([_milliseconds(frame.t - t0) for frame in frames], "<u4"),
-        "bodies": _pack([len(frame.tracks) for frame in frames], "<u2"),
-        "tracks": _pack(tracks, "<u4"),
-        "joints": _pack(steps, "<i2"),
-        "confidence": _pack(levels, "u1"),
+        "unit": kept.unit or 1.0,
+        "times": _pack([_milliseconds(t - t0) for t in kept.times.used.tolist()], "<u4"),
+        "bodies": _pack(kept.counts.used, "<u2"),
+        "tracks": _pack([index[track] for track in kept.tracks.used.tolist()], "<u4"),
+        "joints": _pack(kept.joints.used, "<i2"),
+        "confidence": _pack(kept.confidence.used, "u1"),
     }
-
-
-def quantise_joints(
-    joints: Float32Array, confidence: Float32Array, space: Space
-) -> tuple[NDArray[np.int16], NDArray[np.uint8], float]:
-    """Return joints (B, 25, 3) as int16 steps, confidence (B, 25) as 0..255, and the length of a step.
-
-    A joint that is not finite, or in 3-D lies further than 32 m from the camera, counts as not seen. In 3-D a step is
-    a millimetre; in 2-D, where pixels and shares of the image are both in use, the largest coordinate sets it.
-    """
-    valid = np.isfinite(joints).all(-1) & np.isfinite(confidence) & (confidence > 0)
-    if space is Space.CAMERA3D:
-        unit = MILLIMETRE
-        valid &= (np.abs(joints) <= unit * _STEPS).all(-1)
-    else:
-        unit = float(np.abs(joints[valid]).max(initial=0.0)) / _STEPS or 1.0
-    safe = np.where(valid[..., None], joints, 0.0)
-    steps = np.round(safe / unit).clip(-_STEPS, _STEPS).astype(np.int16)
-    levels = np.where(valid, np.ceil(np.clip(np.where(valid, confidence, 0.0), 0.0, 1.0) * 255), 0).astype(np.uint8)
-    return steps, levels, unit
 
 
 def _scores(scores: KeptScores, index: dict[int, int], t0: int, prompts: int) -> dict[str, object]:

@@ -10,21 +10,40 @@ var REASONS = {
   crash: "process died"
 };
 
-function showEvents(root, source, app) {
-  var rows = [];
-  if (!source.events.length) {
-    root.replaceChildren(element("p", "empty", noEvents(source, app)));
+// The events of some sources: of one, or of all with a column that says whose each is.
+function showEvents(root, shown, app) {
+  var rows = [],
+    whose = shown.length > 1,
+    events = [];
+  shown.forEach(function (source) {
+    source.events.forEach(function (event) {
+      events.push({ event: event, source: source });
+    });
+  });
+  if (!events.length) {
+    root.replaceChildren(element("p", "empty", whose ? "No events in any recording." : noEvents(shown[0], app)));
     return function () {};
   }
-  var heads = ["Start", "End", "Duration", "Person", "Action", "Severity", "Peak", "Ended because"];
+  var heads = [
+    ["start", "Start"],
+    ["end", "End"],
+    ["duration", "Duration"],
+    ["person", "Person"],
+    ["action", "Action"],
+    ["severity", "Severity"],
+    ["peak", "Peak"],
+    ["reason", "Ended because"]
+  ];
+  if (whose) heads.unshift(["source", "Recording"]);
   var head = element("tr");
-  heads.forEach(function (name) {
-    var cell = element("th", "", name);
+  heads.forEach(function (pair) {
+    var cell = element("th", "", pair[1]);
     cell.scope = "col";
     head.append(cell);
   });
   var body = element("tbody");
-  function addRow(event) {
+  function addRow(entry) {
+    var event = entry.event;
     var jump = element("button", "link", clock(event.start, 2));
     jump.type = "button";
     jump.setAttribute("aria-label", "Jump to " + clock(event.start, 2) + ", " + words(event.name));
@@ -34,7 +53,7 @@ function showEvents(root, source, app) {
       jump,
       event.end === null ? "\u2013" : clock(event.end, 2),
       event.end === null ? "\u2013" : (event.end - event.start).toFixed(2) + " s",
-      element("span", "who", dot, app.person(event.track)),
+      element("span", "who", dot, app.person(event.track, entry.source)),
       element(
         "span",
         "",
@@ -45,26 +64,27 @@ function showEvents(root, source, app) {
       percent(event.peak),
       event.reason === null ? "still open" : REASONS[event.reason] || event.reason
     ];
+    if (whose) cells.unshift(element("b", "", entry.source.name));
     var row = element("tr");
     cells.forEach(function (content, i) {
-      var cell = element("td", "", content);
-      cell.dataset.label = heads[i];
+      var cell = element("td", "c-" + heads[i][0], content);
+      cell.dataset.label = heads[i][1];
       row.append(cell);
     });
     row.title = "event " + event.id + ", t_start " + event.t_start + " ns";
     row.addEventListener("click", function () {
-      app.jump(event);
+      app.open(entry.source, event);
     });
     rows.push({ event: event, node: row });
     body.append(row);
   }
-  source.events.slice(0, SHOWN_EVENTS).forEach(addRow);
+  events.slice(0, SHOWN_EVENTS).forEach(addRow);
   root.replaceChildren(element("table", "", element("thead", "", head), body));
-  if (source.events.length > SHOWN_EVENTS) {
-    var more = element("button", "button", "Show all " + plural(source.events.length, "event"));
+  if (events.length > SHOWN_EVENTS) {
+    var more = element("button", "button", "Show all " + plural(events.length, "event"));
     more.type = "button";
     more.addEventListener("click", function () {
-      source.events.slice(SHOWN_EVENTS).forEach(addRow);
+      events.slice(SHOWN_EVENTS).forEach(addRow);
       more.remove();
     });
     root.append(more);
@@ -94,6 +114,17 @@ function noEvents(source, app) {
     words(best.name) +
     "); an event begins when one stays at or above " +
     percent(app.report.enter) +
-    " and clearly above the background."
+    " and above the background."
   );
+}
+
+// Which recording a page opens: the first with an alarm, else the first with an event, else the first.
+function mostTelling(sources) {
+  var alarmed = sources.findIndex(function (source) {
+    return source.events.some(isAlarm);
+  });
+  var eventful = sources.findIndex(function (source) {
+    return source.events.length > 0;
+  });
+  return alarmed >= 0 ? alarmed : Math.max(eventful, 0);
 }

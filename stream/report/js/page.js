@@ -15,6 +15,7 @@ function start(report) {
   var source,
     readout,
     markEvents,
+    listsAll = false,
     stamp = 0,
     drawn = false;
 
@@ -23,13 +24,14 @@ function start(report) {
       value = app.theme.tracks[i];
     return { css: "var(--track-" + i + ")", value: value, pale: mix(value, app.theme.surface, 0.42) };
   };
-  app.number = function (track) {
-    var id = source.tracks[track];
+  app.number = function (track, of) {
+    var id = (of || source).tracks[track];
     return id === "-1" ? "" : id.length > 6 ? "\u2026" + id.slice(-4) : id;
   };
-  app.person = function (track) {
+  app.person = function (track, of) {
+    of = of || source;
     // -1 is a body of a sensor that does not tell people apart, or what concerns the whole source.
-    return source.tracks[track] !== "-1" ? "Person " + app.number(track) : track < source.people ? "Person" : "Source";
+    return of.tracks[track] !== "-1" ? "Person " + app.number(track, of) : track < of.people ? "Person" : "Source";
   };
   // How long a score stands: scores come a few times a second, or as far apart as thinning put them.
   app.scoreHold = function (of) {
@@ -48,6 +50,12 @@ function start(report) {
     var view = app.timeline.view;
     if (event.start < view.from || event.start > view.to) app.timeline.zoomTo(view.to - view.from, event.start);
     byId("viewer").scrollIntoView({ block: "nearest", behavior: app.theme.still ? "auto" : "smooth" });
+  };
+
+  // An event of any recording.
+  app.open = function (of, event) {
+    if (of !== source) choose(sources.indexOf(of), event.start);
+    app.jump(event);
   };
 
   function describe(open) {
@@ -172,6 +180,21 @@ function start(report) {
     rows.textContent = app.timeline.all ? "Hide quiet prompts" : "Show all " + app.timeline.rows.length + " prompts";
   };
 
+  // The list of all recordings stays as it is while the reader goes from one to the next.
+  function listEvents() {
+    var shown = listsAll ? sources : [source];
+    var total = shown.reduce(function (sum, one) {
+      return sum + one.eventsTotal;
+    }, 0);
+    markEvents = showEvents(byId("events"), shown, app);
+    byId("count").textContent = total ? total.toLocaleString("en") : "";
+    byId("whose")
+      .querySelectorAll("button")
+      .forEach(function (button) {
+        button.setAttribute("aria-pressed", String((button.dataset.whose === "all") === listsAll));
+      });
+  }
+
   function choose(number, time) {
     source = sources[number];
     app.hidden.clear();
@@ -180,8 +203,7 @@ function start(report) {
     app.timeline = makeTimeline(byId("timeline"), source, app);
     byId("cards").replaceChildren();
     readout = makeReadout(byId("cards"), source, app);
-    markEvents = showEvents(byId("events"), source, app);
-    byId("count").textContent = source.events.length ? String(source.eventsTotal) : "";
+    if (!listsAll || !markEvents) listEvents();
     showNotes(byId("notes"), source, report);
     app.showLegend();
     app.duration = source.duration;
@@ -192,6 +214,7 @@ function start(report) {
     stage.setAttribute("aria-label", "Animated skeletons of " + source.name);
     document.querySelectorAll("#sources button").forEach(function (tab, i) {
       tab.setAttribute("aria-pressed", String(i === number));
+      if (i === number) tab.parentNode.scrollLeft = tab.offsetLeft - tab.parentNode.offsetLeft - 40;
     });
     var seen = source.presence.length ? source.presence[0].start : 0;
     app.time = Math.min(time === undefined ? seen : time, source.duration);
@@ -236,12 +259,20 @@ function start(report) {
     return;
   }
   showSources();
+  byId("whose").hidden = sources.length < 2;
+  byId("whose").addEventListener("click", function (event) {
+    if (!event.target.dataset.whose) return;
+    listsAll = event.target.dataset.whose === "all";
+    listEvents();
+    app.request();
+  });
   listenToStage(stage, app);
   listenToControls(scrub, app);
-  // A link may name a moment: report.html#t=12.5 or #source=2&t=3
+  // A link may name a moment: report.html#t=12.5 or #source=2&t=3; with &events=all all recordings' events are listed.
   var wanted = new URLSearchParams(location.hash.slice(1)),
-    number = Number(wanted.get("source") || 1) - 1;
-  choose(sources[number] ? number : 0, wanted.has("t") ? Number(wanted.get("t")) || 0 : undefined);
+    number = Number(wanted.get("source")) - 1;
+  listsAll = wanted.get("events") === "all" && sources.length > 1;
+  choose(wanted.has("source") && sources[number] ? number : mostTelling(sources), wanted.has("t") ? Number(wanted.get("t")) || 0 : undefined);
 }
 
 start(JSON.parse(byId("data").textContent));

@@ -1,6 +1,9 @@
 // Small pieces of text, the facts on top and the notes below.
 // Text from the recording is only ever appended as text nodes.
 
+// Background texts named in the notes; of more, their number.
+var SHOWN_TEXTS = 12;
+
 function element(tag, className) {
   var node = document.createElement(tag);
   if (className) node.className = className;
@@ -97,6 +100,19 @@ function showFacts(root, sources, report) {
   fact("Thresholds", report.enter.toFixed(2) + " / " + report.exit.toFixed(2), "enter / exit");
 }
 
+// What the prompts compete with beside each other.
+function rivals(report) {
+  var texts = report.background.slice(0, SHOWN_TEXTS).map(function (text) {
+    return "\u201c" + text + "\u201d";
+  });
+  var more = report.background.length - texts.length;
+  if (more > 0) texts.push(more + " more");
+  return (
+    (texts.length ? ", with the background (" + texts.join(", ") + ")" : "") +
+    (report.bank ? " and with " + plural(report.bank, "further action") + " that the model knows" : "")
+  );
+}
+
 function showNotes(root, source, report) {
   var notes = [],
     frames = source.frames,
@@ -142,19 +158,25 @@ function showNotes(root, source, report) {
     );
   }
   notes.push(
-    "A probability compares a prompt with the other prompts and with the background" +
-      (report.background.length
-        ? " (" +
-          report.background
-            .map(function (text) {
-              return "\u201c" + text + "\u201d";
-            })
-            .join(", ") +
-          ")"
-        : "") +
-      "; it is not a probability that the action took place. \u201cNone of these\u201d is the background\u2019s share."
+    "A probability compares a prompt with the other prompts" +
+      rivals(report) +
+      "; it is not a probability that the action took place. \u201cNone of these\u201d is the share of all that is no prompt."
   );
-  if (report.terms) notes.push("Terms: " + report.terms);
+  var strange = report.prompts.filter(function (prompt) {
+    return prompt.unfamiliar;
+  });
+  if (strange.length) {
+    notes.push(
+      "The model was not trained on " +
+        strange
+          .map(function (prompt) {
+            return words(prompt.name);
+          })
+          .join(", ") +
+        ": it knows these from their descriptions only, so expect more mistakes."
+    );
+  }
+  if (report.terms) notes.push("Model: " + report.terms);
   root.replaceChildren.apply(
     root,
     notes.map(function (text) {

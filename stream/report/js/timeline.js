@@ -6,7 +6,15 @@ var LANE = 20,
 // Rows of a source's timeline: the prompts, then whatever else raised an event (anomalies, faults).
 function rowsOf(source, report) {
   var rows = report.prompts.map(function (prompt, column) {
-    return { name: prompt.name, text: prompt.text, severity: prompt.severity, column: column, spans: [], peak: 0 };
+    return {
+      name: prompt.name,
+      text: prompt.text,
+      severity: prompt.severity,
+      unfamiliar: prompt.unfamiliar,
+      column: column,
+      spans: [],
+      peak: 0
+    };
   });
   var byName = new Map(
     rows.map(function (row) {
@@ -125,7 +133,10 @@ function makeTimeline(root, source, app) {
     plot.style.minHeight = lanes * LANE + (charted ? CHART + 12 : 8) + "px";
     var title = element("b", "", words(row.name));
     if (row.severity !== "info") title.prepend(element("span", "glyph " + row.severity, GLYPHS[row.severity] + " "));
-    plotRow(element("div", "tl-label", title, element("small", "", row.text)), plot);
+    var label = element("div", "tl-label", title);
+    if (row.unfamiliar) label.append(element("span", "untrained", "not trained on"));
+    label.append(element("small", "", row.text));
+    plotRow(label, plot);
   }
 
   function draw() {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ import pytest
 
 from stream.report import ReportBuilder, ReportError
 from stream.report.builder import MAX_BODIES
-from stream.report.kept import BASE_INTERVAL, MAX_EVENTS, MAX_FRAMES, MAX_SCORES
+from stream.report.frames import BASE_INTERVAL, MAX_FRAMES
+from stream.report.kept import MAX_EVENTS, MAX_SCORES
 from stream.types import NANOSECONDS, EndReason, Event, EventKind, Phase, Scores, Severity, Space
 
 PROMPTS = [("wave", "a person waves a hand", "info"), ("fall", "a person falls down", "critical")]
@@ -231,9 +234,55 @@ def test_misfits_are_refused() -> None:
         report.add_frame("a", 0, np.array([1, 2]), joints, confidence, Space.CAMERA3D)
     with pytest.raises(ValueError, match="for 2 prompts"):
         report.add_scores(scores(0, 1, [0.5]))
-    report.add_frame("a", 0, np.array([1]), joints, confidence, Space.CAMERA3D)
-    with pytest.raises(ValueError, match="space changed"):
-        report.add_frame("a", 1, np.array([1]), joints, confidence, Space.IMAGE2D)
+
+
+def test_a_change_of_space_starts_another_source(tmp_path: Path) -> None:
+    report = builder()
+    joints, confidence = np.ones((1, 25, 3), np.float32), np.ones((1, 25), np.float32)
+    for t, space in enumerate([Space.CAMERA3D, Space.IMAGE2D, Space.CAMERA3D, Space.IMAGE2D]):
+        report.add_frame("a", t * NANOSECONDS, np.array([1]), joints, confidence, space)
+    report.write(tmp_path / "r.html")
+    sources = page_data(tmp_path / "r.html")["sources"]
+    assert [(one["name"], one["flat"], one["frames"]["count"]) for one in sources] == [
+        ("a", False, 2),
+        ("a (image2d)", True, 2),
+    ]
+
+
+def test_growing_image_coordinates_keep_the_precision_of_the_page(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    wanted = (rng.uniform(0, 1, (60, 25, 3)) * np.geomspace(0.01, 1920, 60)[:, None, None]).astype(np.float32)
+    report = builder()
+    nobody = np.zeros((0, 25, 3), np.float32)
+    report.add_frame("a", -NANOSECONDS, np.zeros(0, np.int64), nobody, nobody[..., 0], Space.IMAGE2D)
+    for i, joints in enumerate(wanted):
+        report.add_frame("a", i * NANOSECONDS, np.array([1]), joints[None], np.ones((1, 25), np.float32), Space.IMAGE2D)
+    report.write(tmp_path / "r.html")
+    assert np.abs(joints_of(page_data(tmp_path / "r.html")["sources"][0]) - wanted).max() < 1920 / 10_000
+
+
+def test_a_folder_of_files_takes_little_memory() -> None:
+    report = builder()
+    for number in range(400):
+        add_frames(report, 120, 25.0, source=f"file {number}")
+    rows = [
+        getattr(recording.frames, name).data.nbytes
+        for recording in report._recordings.values()
+        for name in ("times", "counts", "tracks", "joints", "confidence")
+    ]
+    # 191 bytes a body and frame, in arrays that may be half empty.
+    assert sum(rows) < 2 * 191 * MAX_BODIES + 400 * 16 * 191
+    assert report._bodies == sum(one.frames.bodies for one in report._recordings.values()) <= MAX_BODIES
+
+
+def test_the_page_tells_what_the_prompts_compete_with(tmp_path: Path) -> None:
+    terms = "CC BY-NC 4.0; see README.md beside this file for the data"
+    report = ReportBuilder("t", PROMPTS, ["x"], "m", (0.6, 0.4), terms, bank=113, unfamiliar=["fall"])
+    report.write(tmp_path / "r.html")
+    data = page_data(tmp_path / "r.html")
+    assert (data["background"], data["bank"]) == (["x"], 113)
+    assert [prompt["unfamiliar"] for prompt in data["prompts"]] == [False, True]
+    assert data["terms"] == "CC BY-NC 4.0; see the model card for the data"
 
 
 def test_a_failed_write_leaves_no_file(tmp_path: Path) -> None:
@@ -243,3 +292,27 @@ def test_a_failed_write_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="cannot write the report"):
         builder().write(tmp_path / "taken.html")
     assert [path.name for path in tmp_path.iterdir()] == ["taken.html"]
+
+
+def test_a_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
+    target, link = tmp_path / "folder" / "real.html", tmp_path / "link.html"
+    target.parent.mkdir()
+    link.symlink_to(target)
+    for _ in range(2):  # first a link to nothing, then to the page
+        builder().write(link)
+        assert link.is_symlink()
+        assert target.read_text("utf-8").startswith("<!doctype html>")
+    assert [path.name for path in target.parent.iterdir()] == ["real.html"]
+
+
+def test_devices_and_pipes_are_written_to(tmp_path: Path) -> None:
+    builder().write(Path(os.devnull))
+    assert not Path(os.devnull).is_file()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(pipe.read_bytes)
+        builder().write(pipe)
+        assert reader.result(10).startswith(b"<!doctype html>")
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+    assert pipe.is_fifo()

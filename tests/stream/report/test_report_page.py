@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -200,3 +201,37 @@ def test_a_browser_shows_that_there_was_nothing(tmp_path: Path) -> None:
     assert log == ""
     assert "No events: nobody was seen" in page.split("<footer>")[0]
     assert 'id="nobody" class="nobody-note">' in page
+
+
+def visible(page: str) -> str:
+    """What stands in the page's body after the heading, without its tags and the hostile data."""
+    return html.unescape(re.sub(r"<[^>]+>", "\n", page.split("</header>", 1)[1].split('id="data"')[0]))
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+def test_a_browser_opens_the_recording_with_an_alarm_and_lists_all_events(tmp_path: Path) -> None:
+    report = ReportBuilder(
+        "three", [("wave", "a person waves", "info")], ["a person stands"], "m", (0.6, 0.4), "CC BY",
+        bank=113, unfamiliar=["wave"],
+    )  # fmt: skip
+    nobody = np.zeros((0, 25, 3), np.float32)
+    for name in ("quiet", "busy", "grave"):
+        for i in range(100):
+            report.add_frame(name, i * 40_000_000, np.zeros(0, np.int64), nobody, nobody[..., 0], Space.CAMERA3D)
+    report.add_event(replace(event("busy", EventKind.ACTION, "wave", 1.0), severity=Severity.INFO))
+    report.add_event(event("grave", EventKind.ACTION, "fall", 2.0))
+    report.write(tmp_path / "r.html")
+    page, log = run_browser(tmp_path / "r.html", tmp_path, "")
+    assert log == ""
+    assert 'aria-label="Animated skeletons of grave"' in page
+    assert page.count("<td") == 8
+    text = visible(page)
+    assert "with the background (“a person stands”) and with 113 further actions that the model knows" in text
+    assert "not trained on" in text
+    assert "Model: CC BY" in text
+    page, log = run_browser(tmp_path / "r.html", tmp_path, "events=all&source=1")
+    assert log == ""
+    assert 'aria-label="Animated skeletons of quiet"' in page
+    rows = re.findall(r'<td class="c-source"[^>]*><b>(\w+)</b>', page)
+    assert rows == ["busy", "grave"]
+    assert "clearly" not in script_text()

@@ -11,6 +11,8 @@ from stream.journal import Journal
 from stream.messages import MessageError
 from stream.publisher import Publisher
 from stream.query import PAGE_MESSAGES, PromptInfo, answer, decode_reply
+from stream.structs import SourceState
+from stream.topics import Kind
 
 
 def ask(publisher: Publisher, **request: object) -> dict[str, object]:
@@ -71,18 +73,42 @@ def test_after_what_is_not_there_yet(publisher: Publisher):
         ({"type": "prompts.add", "id": "9"}, "prompt control is not available"),
         ({"type": "reboot", "id": "9"}, "unknown request type 'reboot'"),
         ({"type": "after", "id": "9"}, "expected kind and seq"),
-        ({"type": "after", "kind": "skeleton", "seq": 0}, "kind"),
-        ({"type": "after", "kind": "alarm", "seq": -1}, "seq"),
-        ({"type": "after", "kind": "alarm", "seq": 0, "limit": PAGE_MESSAGES + 1}, "limit"),
-        ({"type": "ping", "id": "x" * 129}, "id"),
-        ({"type": "ping", "v": 2}, "v"),
-        ({"id": "9"}, "type"),
+        ({"type": "after", "kind": "skeleton", "seq": 0}, "kind: expected alarm, action, anomaly or status"),
+        ({"type": "after", "kind": "alarm", "seq": -1, "id": "9"}, "seq: expected a whole number from 0"),
+        (
+            {"type": "after", "kind": "alarm", "seq": 0, "limit": PAGE_MESSAGES + 1, "id": "9"},
+            "limit: expected a whole number from 1 to 500",
+        ),
+        ({"type": "ping", "v": 2, "id": "9"}, "v: expected 1"),
+        ({"id": "9"}, "type: expected ping, snapshot or after"),
+        ({"type": 5, "id": "9"}, "type: expected ping, snapshot or after"),
     ],
 )
-def test_errors_say_what_is_wrong(publisher: Publisher, request_: dict[str, object], error: str):
+def test_errors_say_what_is_wrong_and_repeat_the_id(publisher: Publisher, request_: dict[str, object], error: str):
     reply = ask(publisher, **request_)
     assert reply["type"] == "error"
+    assert reply["id"] == request_.get("id", "")
     assert error in str(reply["error"])
+
+
+@pytest.mark.parametrize("id_", ["x" * 129, 7, None])
+def test_an_id_that_cannot_be_is_not_repeated(publisher: Publisher, id_: object):
+    reply = ask(publisher, type="ping", id=id_)
+    assert reply["id"] == ""
+    assert "id: expected a string of at most 128 characters" in str(reply["error"])
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b'{"v":1,', b'"ping"'])
+def test_what_is_no_object_is_told_so(publisher: Publisher, body: bytes):
+    assert json.loads(answer(publisher, body))["error"] == "malformed request: expected one JSON object in UTF-8"
+
+
+def test_rates_have_two_decimals(publisher: Publisher):
+    publisher.publish_status("cam1", "running", rate_hz=29.970029)
+    assert publisher.journal.after(Kind.STATUS, 1, 1, 1).messages[0].count(b'"rate_hz":29.97}') == 1
+    publisher.sources["cam1"] = SourceState("running", "", 8, 0, 12.345678)  # as the daemon does between two statuses
+    assert ask(publisher, type="snapshot")["sources"]["cam1"]["rate_hz"] == 12.35
+    assert b'"rate_hz":12.35}' in publisher.heartbeat().body
 
 
 @given(st.binary(max_size=200))
