@@ -22,6 +22,7 @@ app = typer.Typer(
 prompts_app = typer.Typer(help="What is watched for.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(prompts_app, name="prompts")
 
+
 def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version

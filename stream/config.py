@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, field_validator, model_validator
 
 from stream.endpoints import check_bind
 from stream.errors import PosewireError
@@ -19,8 +19,12 @@ from stream.tracker import TrackerSettings
 from stream.types import Severity
 from stream.window import WindowSettings
 
-Probability = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(ge=0, le=3600)]
+# Strict: "8" is no number and "yes" no truth value; a whole number does for a fraction.
+Integer = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+Flag = Annotated[bool, Strict()]
+Probability = Annotated[Number, Field(ge=0, le=1)]
+Seconds = Annotated[Number, Field(ge=0, le=3600)]
 
 
 def _topic_name(name: str) -> str:
@@ -29,6 +33,28 @@ def _topic_name(name: str) -> str:
         return check_name(name)
     except PosewireError as error:
         raise ValueError(str(error)) from error
+
+
+def _file_path(path: str) -> str:
+    if not path or "\0" in path:
+        raise ValueError("expected the path of a file or folder")
+    return path
+
+
+def _description(text: str) -> str:
+    if not text.strip():
+        raise ValueError("nothing but white space; expected a description such as 'a person falls'")
+    return text
+
+
+FilePath = Annotated[str, AfterValidator(_file_path)]
+Description = Annotated[str, Field(min_length=3, max_length=300), AfterValidator(_description)]
+
+
+def _disorder(enter: float | None, exit: float | None) -> list[str]:
+    if enter is not None and exit is not None and exit > enter:
+        return [f"exit ({exit}) is above enter ({enter}); expected exit <= enter"]
+    return []
 
 
 class _Section(BaseModel):
@@ -46,27 +72,27 @@ class Node(_Section):
 class Model(_Section):
     """The encoder; `path` is a checkpoint folder, "default" the one that ships."""
 
-    path: str = "default"
+    path: FilePath = "default"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int = Field(1, ge=1, le=256)
-    max_batch: int = Field(32, ge=1, le=4096)
+    threads: Integer = Field(1, ge=1, le=256)
+    max_batch: Integer = Field(32, ge=1, le=4096)
 
 
 class Windows(_Section):
     """How the last 50 frames of a person become windows (see `stream.window.WindowSettings`)."""
 
-    stride: int = Field(8, ge=1, le=50)
+    stride: Integer = Field(8, ge=1, le=50)
     min_coverage: Probability = 0.4
-    gap_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+    gap_s: Annotated[Number, Field(gt=0, le=60)] = 1.0
 
 
 class Tracking(_Section):
     """Who is who from frame to frame (see `stream.tracker.TrackerSettings`)."""
 
-    gate_m: Annotated[float, Field(gt=0, le=10)] = 0.5
-    speed_m_s: Annotated[float, Field(ge=0, le=20)] = 3.0
-    id_bonus_m: Annotated[float, Field(ge=0, le=10)] = 0.3
-    max_lost_s: Annotated[float, Field(gt=0, le=60)] = 1.5
+    gate_m: Annotated[Number, Field(gt=0, le=10)] = 0.5
+    speed_m_s: Annotated[Number, Field(ge=0, le=20)] = 3.0
+    id_bonus_m: Annotated[Number, Field(ge=0, le=10)] = 0.3
+    max_lost_s: Annotated[Number, Field(gt=0, le=60)] = 1.5
 
 
 class Events(_Section):
@@ -74,33 +100,34 @@ class Events(_Section):
 
     enter: Probability | None = None
     exit: Probability | None = None
-    margin: Annotated[float, Field(ge=-2, le=2)] = 0.0
-    needed: int = Field(2, ge=1, le=50)
-    of: int = Field(3, ge=1, le=50)
+    margin: Annotated[Number, Field(ge=-2, le=2)] = 0.0
+    needed: Integer = Field(2, ge=1, le=50)
+    of: Integer = Field(3, ge=1, le=50)
     hold_s: Seconds = 0.6
     update_s: Seconds = 1.0
     cooldown_s: Seconds = 1.0
 
     @model_validator(mode="after")
     def _ordered(self) -> Events:
-        if self.enter is not None and self.exit is not None and self.exit > self.enter:
-            raise ValueError(f"exit ({self.exit}) is above enter ({self.enter}); expected exit <= enter")
+        wrong = _disorder(self.enter, self.exit)
         if self.needed > self.of:
-            raise ValueError(f"needed ({self.needed}) is above of ({self.of}); expected needed <= of")
+            wrong.append(f"needed ({self.needed}) is above of ({self.of}); expected needed <= of")
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return self
 
 
 class Background(_Section):
     """What the prompts compete with and nobody is told of."""
 
-    texts: tuple[str, ...] = ("a person stands still", "a person walks", "a person does something else")
-    bank: bool = True
+    texts: tuple[Description, ...] = ("a person stands still", "a person walks", "a person does something else")
+    bank: Flag = True
 
 
 class PromptEntry(_Section):
     """One `[[prompts]]` block."""
 
-    text: Annotated[str, Field(min_length=3, max_length=300)]
+    text: Description
     name: str = ""
     severity: Severity = Severity.INFO
     enter: Probability | None = None
@@ -110,8 +137,8 @@ class PromptEntry(_Section):
     def _complete(self) -> PromptEntry:
         name = _topic_name(self.name) if self.name else slug(self.text)
         object.__setattr__(self, "name", name)
-        if self.enter is not None and self.exit is not None and self.exit > self.enter:
-            raise ValueError(f"exit ({self.exit}) is above enter ({self.enter}); expected exit <= enter")
+        if wrong := _disorder(self.enter, self.exit):
+            raise ValueError(wrong[0])
         return self
 
     def prompt(self) -> Prompt:
@@ -124,9 +151,9 @@ class FileSource(_Section):
 
     kind: Literal["file"]
     name: str
-    path: str
-    speed: Annotated[float, Field(gt=0, le=1000)] = 1.0
-    loop: bool = False
+    path: FilePath
+    speed: Annotated[Number, Field(gt=0, le=1000)] = 1.0
+    loop: Flag = False
 
     _name = field_validator("name")(_topic_name)
 
@@ -136,9 +163,9 @@ class SyntheticSource(_Section):
 
     kind: Literal["synthetic"]
     name: str
-    people: int = Field(1, ge=1, le=6)
-    fps: Annotated[float, Field(gt=0, le=240)] = 30.0
-    seed: int = 0
+    people: Integer = Field(1, ge=1, le=6)
+    fps: Annotated[Number, Field(gt=0, le=240)] = 30.0
+    seed: Integer = Field(0, ge=0, lt=2**63)
 
     _name = field_validator("name")(_topic_name)
 
@@ -152,7 +179,7 @@ class Publish(_Section):
     events: str = "tcp://127.0.0.1:5556"
     query: str = "tcp://127.0.0.1:5558"
     skeletons: str = ""
-    heartbeat_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+    heartbeat_s: Annotated[Number, Field(ge=0.1, le=60)] = 1.0
 
     @field_validator("events", "query", "skeletons")
     @classmethod
@@ -203,7 +230,7 @@ class Config(_Section):
         for what in ("name", "text"):
             values = [getattr(prompt, what) for prompt in prompts]
             if twice := sorted({value for value in values if values.count(value) > 1}):
-                raise ValueError(f"two prompts have the {what} {twice[0]!r}; expected different ones")
+                raise ValueError(f"two prompts have the {what} {twice[0][:80]!r}; expected different ones")
         return prompts
 
     @field_validator("sources")

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
+from reprlib import Repr
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from stream.config import Config, FileSource, Model, SourceEntry
+from stream.config import Config, FileSource, Model, PromptEntry, SourceEntry, SyntheticSource
 from stream.errors import PosewireError
+
+MAX_VALUE = 80
+"""Characters of a wrong value that an error shows."""
+_REPR = Repr()  # unlike `repr` it stops where a value is nested deeply
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = MAX_VALUE
 
 
 class ConfigError(PosewireError):
@@ -29,11 +36,15 @@ def load_config(path: Path | None) -> Config:
         if not path.is_file():
             return Config()
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); expected a configuration file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not a TOML file: {error}") from error
+        raise ConfigError(f"{path}: not a TOML file: {_short(str(error), 200)}") from error
+    except RecursionError:
+        raise ConfigError(f"{path}: not a TOML file: nested too deeply; expected sections of settings") from None
+    except ValueError as error:  # a NUL in the path
+        raise ConfigError(f"{str(path)!r}: cannot be read ({error}); expected a configuration file") from error
     return parse_config(data, path)
 
 
@@ -77,17 +88,63 @@ def _key(location: tuple[int | str, ...], data: dict[str, Any]) -> str:
         elif isinstance(node, dict) and part not in node and part == node.get("kind"):
             continue
         else:
-            path += f".{part}" if path else part
+            name = part if part.isidentifier() and len(part) <= MAX_VALUE else _shown(part)
+            path += f".{name}" if path else name
             node = node.get(part) if isinstance(node, dict) else None
     return path or "the file"
 
 
 def _message(item: dict[str, Any]) -> str:
-    if item["type"] == "extra_forbidden":
-        return "unknown setting; see config.toml for those that exist"
-    if item["type"] == "missing":
-        return "missing; it has no default"
-    message = str(item["msg"]).removeprefix("Value error, ")
-    if item["type"] == "value_error":
-        return message
-    return f"{message}, got {item['input']!r}"
+    match item["type"]:
+        case "extra_forbidden":
+            return _unknown(item["loc"])
+        case "missing":
+            return "missing; it has no default"
+        case "union_tag_not_found":
+            return f"kind is missing; expected {_KINDS}"
+        case "union_tag_invalid":
+            return f"kind is {_shown(item['ctx']['tag'])}; expected {_KINDS}"
+        case "value_error":
+            return str(item["msg"]).removeprefix("Value error, ")
+    return f"{item['msg']}, got {_shown(item['input'])}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        return _short(_REPR.repr(value))
+    except ValueError:  # Python writes out no number of over 4300 digits
+        return "a number of thousands of digits"
+
+
+def _short(text: str, limit: int = MAX_VALUE) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+_SOURCES: dict[str, type[BaseModel]] = {"file": FileSource, "synthetic": SyntheticSource}
+_KINDS = " or ".join(_SOURCES)
+
+
+def _sections() -> dict[str, list[str]]:
+    """The settings of each section, that of the whole file being its sections."""
+    sections = {"": list(Config.model_fields)}
+    for name, field in Config.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            sections[name] = list(field.annotation.model_fields)
+    sections["prompts"] = list(PromptEntry.model_fields)
+    return sections | {f"sources of kind {kind}": list(model.model_fields) for kind, model in _SOURCES.items()}
+
+
+def _unknown(location: tuple[int | str, ...]) -> str:
+    """What to say of a setting that does not exist: what may stand there, and which one is probably meant."""
+    sections = _sections()
+    names = [part for part in location if isinstance(part, str)]
+    here = "" if len(names) == 1 else f"sources of kind {names[1]}" if names[0] == "sources" else names[0]
+    # Of two that are equally near, the one of this section is meant.
+    known = {
+        key: f"{section.split(' ')[0]}.{key}" if section else key
+        for section in (*(name for name in reversed(sections) if name != here), here)
+        for key in sections[section]
+    }
+    near = get_close_matches(names[-1], known, 1)
+    meant = f"did you mean {known[near[0]]}? " if near else ""
+    return f"unknown setting; {meant}expected {', '.join(sections[here])}"

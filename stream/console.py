@@ -51,16 +51,24 @@ def event_line(source: str, event: EventData, t0: float = 0.0) -> Text:
     return line
 
 
+def unfamiliar_names(prompts: PromptSet) -> list[str]:
+    """Names of the prompts that mean nothing that the model was trained on."""
+    pairs = zip(prompts.prompts, prompts.familiarity, strict=True)
+    return [prompt.name for prompt, familiarity in pairs if familiarity < SAME_MEANING]
+
+
 def unfamiliar_prompts(prompts: PromptSet) -> str:
     """Which prompts mean nothing that the model was trained on, in one sentence; empty where there are none."""
-    pairs = zip(prompts.prompts, prompts.familiarity, strict=True)
-    names = [prompt.name for prompt, familiarity in pairs if familiarity < SAME_MEANING]
+    names = unfamiliar_names(prompts)
     return f"the model was not trained on: {', '.join(names)} (see posewire prompts test)" if names else ""
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """A console that wraps nothing where its output is not a terminal: one event, one line."""
-    console = Console(stderr=stderr, highlight=False)
+    """A console that wraps nothing where its output is not a terminal: one event, one line.
+
+    Texts are shown as they are: a file or prompt may be called `[red]` or `:fire:`.
+    """
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
-        console = Console(stderr=stderr, highlight=False, width=500, no_color=True)
+        console = Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=500, no_color=True)
     return console

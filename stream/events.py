@@ -62,12 +62,15 @@ class EventEngine:
     Args:
         prompts: the K prompts, in the order of the scores' columns.
         settings: see `EventSettings`.
+        salt: mixed into the events' ids, which else are the same whenever the same is seen: a daemon whose sources
+            begin at 0 each time it starts gives its epoch.
 
     Attributes:
         suppressed: number of starts that were withheld, by reason.
     """
 
-    def __init__(self, prompts: Sequence[Prompt], settings: EventSettings) -> None:
+    def __init__(self, prompts: Sequence[Prompt], settings: EventSettings, *, salt: str = "") -> None:
+        self._salt = salt
         self._prompts = tuple(prompts)
         self._settings = settings
         self._tracks: dict[tuple[str, int], list[_State]] = {}
@@ -121,7 +124,8 @@ class EventEngine:
     ) -> Event | None:
         settings = self._settings
         enter = settings.enter if prompt.enter is None else prompt.enter
-        leave = settings.exit if prompt.exit is None else prompt.exit
+        # A prompt's `enter` may lie below the general `exit`: between them an event would end and start for ever.
+        leave = min(enter, settings.exit if prompt.exit is None else prompt.exit)
         if state.opened is not None:
             return self._hold(state, state.opened, t, probability, margin, leave)
         hit = probability >= enter and margin >= settings.margin
@@ -140,7 +144,7 @@ class EventEngine:
         state.suppressed = False
         state.last_above = state.last_sent = t
         state.opened = Event(
-            id=_event_id(source, track, prompt.name, hits[0]),
+            id=_event_id(self._salt, source, track, prompt.name, hits[0]),
             phase=Phase.START,
             kind=EventKind.ACTION,
             severity=prompt.severity,
@@ -180,8 +184,8 @@ class EventEngine:
         return replace(event, phase=Phase.END, t=max(t, event.t), t_end=state.last_above, reason=reason)
 
 
-def _event_id(source: str, track: int, name: str, t_start: int) -> str:
+def _event_id(salt: str, source: str, track: int, name: str, t_start: int) -> str:
     """ULID whose random half is a digest of what the event is: the same recording gives the same ids."""
-    digest = blake2b(f"{source}\0{track}\0{name}\0{t_start}".encode(), digest_size=10).digest()
+    digest = blake2b(f"{salt}\0{source}\0{track}\0{name}\0{t_start}".encode(), digest_size=10).digest()
     milliseconds = max(t_start, 0) // 1_000_000
     return str(ULID(milliseconds.to_bytes(6, "big") + digest))

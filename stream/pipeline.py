@@ -96,17 +96,21 @@ class Pipeline:
         encoder: the skeleton encoder.
         prompts: what to watch for.
         settings: see `PipelineSettings`.
+        salt: see `stream.events.EventEngine`.
 
     Attributes:
         prompts: what is watched for.
-        counts: frames, windows, and what was left out and why (`late_frames`, `low_coverage`, `gaps` ...).
+        counts: frames, windows, and what was left out and why (`late_frames`, `low_coverage`, `gaps` ...);
+            `filling` counts the windows of tracks that are too young for a score.
     """
 
-    def __init__(self, encoder: Encoder, prompts: PromptSet, settings: PipelineSettings | None = None) -> None:
+    def __init__(
+        self, encoder: Encoder, prompts: PromptSet, settings: PipelineSettings | None = None, *, salt: str = ""
+    ) -> None:
         self._settings = settings or PipelineSettings()
         self._encoder = encoder
         self.prompts = prompts
-        self._engine = EventEngine(prompts.prompts, self._settings.events)
+        self._engine = EventEngine(prompts.prompts, self._settings.events, salt=salt)
         self._sources: dict[str, _SourceState] = {}
         self._born: dict[str, int] = {}
         self._counts: Counter[str] = Counter()
@@ -135,7 +139,6 @@ class Pipeline:
             elif isinstance(step, _TrackEnd):
                 outputs.extend(self._engine.end_track(step.source, step.track, step.reason))
             elif step.coverage < self._settings.min_coverage:
-                self._counts["low_coverage"] += 1
                 outputs.extend(self._engine.abstain(step.source, step.track, step.t1))
             else:
                 scores = next(scored)
@@ -174,7 +177,9 @@ class Pipeline:
         state.t = frame.t
 
         joints, confidence = layout(frame.layout).to_canonical(frame.joints, frame.confidence)
-        ids, ended = state.tracker.update(frame.t, joints, confidence, frame.track_ids, frame.space)
+        seen = (confidence > 0).any(axis=1)  # a body of which nothing is seen is nowhere, and nobody
+        joints, confidence = joints[seen], confidence[seen]
+        ids, ended = state.tracker.update(frame.t, joints, confidence, frame.track_ids[seen], frame.space)
         for track in ended:
             state.rings.pop(track, None)
             steps.append(_TrackEnd(frame.source, track, EndReason.TRACK_LOST))
@@ -187,7 +192,10 @@ class Pipeline:
             if gap:
                 self._counts["gaps"] += 1
                 steps.append(_TrackEnd(frame.source, track, EndReason.GAP))
-            steps += [Window(frame.source, track, cut.t0, cut.t1, cut.x, cut.mask, cut.coverage) for cut in cuts]
+            for cut in cuts:
+                if cut.coverage < self._settings.min_coverage:
+                    self._counts["low_coverage" if cut.full else "filling"] += 1
+                steps.append(Window(frame.source, track, cut.t0, cut.t1, cut.x, cut.mask, cut.coverage))
         return steps
 
     def _score(self, windows: Sequence[Window]) -> list[Scores]:

@@ -18,8 +18,10 @@ from stream.types import Float32Array, Severity
 Embed = Callable[[Sequence[str]], Float32Array]
 """Texts to unit vectors (K, D) float32."""
 
+SAME_SENTENCE = 0.9
+"""Cosine between two texts from which they say the same in other words ("stands still" and "stands up" are at 0.86)."""
 SAME_MEANING = 0.7
-"""Cosine between two texts from which a bank label counts as meant by a prompt and stops competing with it."""
+"""Cosine between two texts from which a bank label counts as meant by a prompt or background text and is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ class PromptSet:
         embed: gives the unit vectors of texts.
         temperature: divides the similarities before the softmax; the model's calibrated one.
         model_digest: digest of the weights that the scores come from.
-        compete: whether the bank's actions compete too, but for those near a prompt in meaning.
+        compete: whether the bank's actions compete too, but for those near a prompt or a background text in
+            meaning.
 
     Attributes:
         prompts: the prompts, in the order of the scores' columns.
@@ -77,11 +80,14 @@ class PromptSet:
         vectors = embed([*texts, *rivals, *bank])
         prompt_vectors, rival_vectors, bank_vectors = np.split(vectors, [len(texts), len(texts) + len(rivals)])
         self.familiarity = tuple((prompt_vectors @ bank_vectors.T).max(axis=1, initial=-1.0).tolist())
-        # Explicit background stays whatever it means; a bank label that a prompt means must not compete with it.
-        nearest = (rival_vectors @ prompt_vectors.T).max(axis=1, initial=-1.0)
-        keep = [text in background or near < SAME_MEANING for text, near in zip(rivals, nearest, strict=True)]
+        # Explicit background stays whatever it means; a bank label that a prompt means must not compete with it, and
+        # one that an explicit text means would only stand there twice.
+        given = np.array([text in background for text in rivals], bool)
+        meant = (rival_vectors @ prompt_vectors.T).max(axis=1, initial=-1.0) >= SAME_MEANING
+        twice = (rival_vectors @ rival_vectors[given].T).max(axis=1, initial=-1.0) >= SAME_SENTENCE
+        keep = given | ~(meant | twice)
         self.background = tuple(text for text, kept in zip(rivals, keep, strict=True) if kept)
-        self._vectors = np.concatenate([prompt_vectors, rival_vectors[np.array(keep, bool)]]).astype(np.float32)
+        self._vectors = np.concatenate([prompt_vectors, rival_vectors[keep]]).astype(np.float32)
         self._temperature = temperature
         self.digest = self._digest(model_digest)
 

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from stream.errors import SourceError
+from stream.messages import MessageError
+from stream.pace import Pacer
 from stream.pipeline import Output, Pipeline, Tracked
 from stream.sources.base import RecordedSource
-from stream.types import NANOSECONDS, EndReason, Event, Phase, SkeletonFrame
+from stream.types import EndReason, Event, Phase, SkeletonFrame
 
 BATCH_FRAMES = 64
 """Frames handed to the pipeline at once when nothing paces the replay: their windows are encoded together."""
@@ -40,6 +42,10 @@ class Watcher(Protocol):
         """This many more of its frames are done."""
         ...
 
+    def note(self, text: str) -> None:
+        """Something about the recordings that a person may want to know."""
+        ...
+
     def end(self, source: RecordedSource, fault: str, /) -> None:
         """It ended; `fault` says why before its time, and is empty otherwise."""
         ...
@@ -50,16 +56,18 @@ class Summary:
     """What a replay did.
 
     Attributes:
+        total: number of files given.
         files: number of files replayed to their end.
         errors: one line for each file that was not.
         frames: frames read.
-        media_s: recorded time in seconds, over all files.
+        media_s: recorded time in seconds, over all files; of a file with several sources that of the longest.
         wall_s: time that the replay took, in seconds.
         people: tracks seen, per source.
         events: number of events, by prompt name.
         counts: the pipeline's counters.
     """
 
+    total: int = 0
     files: int = 0
     errors: list[str] = field(default_factory=list)
     frames: int = 0
@@ -99,7 +107,8 @@ class Replay:
         self._watcher = watcher
         self._wait = wait
         self._tracks: set[tuple[str, int]] = set()
-        self.summary = Summary()
+        self._noted = False
+        self.summary = Summary(total=len(sources))
 
     def run(self) -> Summary:
         """Replay all sources; a KeyboardInterrupt ends the open events before it goes on its way."""
@@ -117,35 +126,49 @@ class Replay:
 
     def _replay(self, source: RecordedSource) -> None:
         self._watcher.begin(source)
+        pacer = Pacer(self._speed)
         names: dict[str, None] = {}
-        first = last = None
+        fault = ""
+        try:
+            self._frames(source, pacer, names)
+        except SourceError as error:
+            fault = str(error)
+        except MessageError as error:
+            fault = f"{source.name}: {error}"
+        finally:
+            self.summary.media_s += pacer.media_s
+        for name in names:
+            try:
+                self._emit(self._pipeline.end_source(name))
+            except MessageError as error:
+                fault = fault or f"{source.name}: {error}"
+        if fault:
+            self.summary.errors.append(fault)
+        else:
+            self.summary.files += 1
+        self._watcher.end(source, fault)
+
+    def _frames(self, source: RecordedSource, pacer: Pacer, names: dict[str, None]) -> None:
+        """Move all frames of a source into the pipeline, those before a fault included."""
         batch: list[SkeletonFrame] = []
-        started = time.monotonic()
         try:
             with source:
                 for frame in source:
-                    first = frame.t if first is None else first
-                    last = frame.t
                     names[frame.source] = None
+                    wait = pacer.due(frame, time.monotonic())
+                    if pacer.jumps and not self._noted:
+                        self._noted = True
+                        self._watcher.note(f"{source.name}: the time of {frame.source} jumps; going on from there")
                     batch.append(frame)
-                    if self._speed is not None:
-                        due = started + (frame.t - first) / NANOSECONDS / self._speed
-                        if (early := due - time.monotonic()) > 0:
-                            self._wait(early)
+                    if wait > 0:
+                        self._wait(wait)
                     if self._speed is not None or len(batch) >= BATCH_FRAMES:
-                        self._push(source, batch)
-                        batch = []
-            self.summary.files += 1
-            fault = ""
-        except SourceError as error:
-            fault = str(error)
-            self.summary.errors.append(fault)
+                        full, batch = batch, []
+                        self._push(source, full)
+        except SourceError:
+            self._push(source, batch)
+            raise
         self._push(source, batch)
-        for name in names:
-            self._emit(self._pipeline.end_source(name))
-        self._watcher.end(source, fault)
-        if first is not None and last is not None:
-            self.summary.media_s += (last - first) / NANOSECONDS
 
     def _push(self, source: RecordedSource, frames: list[SkeletonFrame]) -> None:
         self.summary.frames += len(frames)

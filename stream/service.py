@@ -39,8 +39,8 @@ class Service:
     description: str
 
 
-def load_service(config: Config) -> Service:
-    """Load the model and embed the prompts.
+def load_service(config: Config, *, salt: str = "") -> Service:
+    """Load the model and embed the prompts; `salt` sets the event ids of one run apart from those of others.
 
     Raises:
         ModelError: the model or the text model cannot be used.
@@ -56,7 +56,7 @@ def load_service(config: Config) -> Service:
     )
     name = recogniser.manifest.training.get("name", config.model.path)
     description = f"{name} ({recogniser.manifest.architecture}) on {recogniser.device}"
-    return Service(Pipeline(recogniser, prompts, settings), prompts, settings, recogniser, description)
+    return Service(Pipeline(recogniser, prompts, settings, salt=salt), prompts, settings, recogniser, description)
 
 
 def load_model(config: Config) -> Recogniser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,9 @@ from stream.publisher import Publisher
 from stream.report import ReportBuilder
 from stream.structs import EventData
 from stream.types import Event, Scores, SkeletonFrame
+
+STDOUT = 1
+"""File descriptor of standard output."""
 
 
 class OutputError(PosewireError):
@@ -102,25 +106,35 @@ class LineFile:
     """A file of envelopes, one JSON object a line; use in a `with` block.
 
     It has its name only once it is whole: until then it is `NAME.part`, so that nobody reads half of it and a failed
-    run leaves the file of the run before.
+    run leaves the file of the run before. A link is followed. Standard output, a pipe or a device is written to as it
+    is.
 
     Args:
         path: the file.
 
     Raises:
-        OutputError: on entering, if it cannot be written.
+        OutputError: on entering, if it cannot be written; on leaving, if not all of it could be written (what comes
+            after a failed write is left out, so that the rest of the run goes on).
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._part = path.with_name(path.name + ".part")
+        self._target = path.resolve()
+        self._part: Path | None = None
         self._file: IO[bytes] | None = None
+        self._fault: OSError | None = None
 
     def __enter__(self) -> Self:
         try:
-            self._file = self._part.open("wb")
+            if is_stdout(self._path):
+                self._file = os.fdopen(os.dup(STDOUT), "wb")
+            elif self._path.exists() and not self._path.is_file():
+                self._file = self._path.open("wb")
+            else:
+                self._part = self._target.with_name(self._target.name + ".part")
+                self._file = self._part.open("wb")
         except OSError as error:
-            raise OutputError(f"{self._path}: cannot be written ({error.strerror})") from error
+            raise self._error(error) from error
         return self
 
     def __exit__(
@@ -128,14 +142,37 @@ class LineFile:
     ) -> None:
         if self._file is None:
             return
-        self._file.close()
         # An interrupt has ended its events: what was written is whole. Any other exception leaves the part.
-        if kind is None or issubclass(kind, KeyboardInterrupt):
-            self._part.replace(self._path)
+        whole = kind is None or issubclass(kind, KeyboardInterrupt)
+        try:
+            self._file.close()
+            if self._part is not None and whole and self._fault is None:
+                self._part.replace(self._target)
+        except OSError as error:
+            self._fault = self._fault or error
+        if self._fault is not None and whole:
+            if self._part is not None:  # a full disk is not helped by half a file
+                self._part.unlink(missing_ok=True)
+            raise self._error(self._fault) from self._fault
 
     def take(self, message: Message) -> None:
         """Write the message of an event."""
         if self._file is None:
             raise RuntimeError("the file is not open")
-        if isinstance(message.envelope.data, EventData):
-            self._file.write(message.body + b"\n")
+        if self._fault is None and isinstance(message.envelope.data, EventData):
+            try:
+                self._file.write(message.body + b"\n")
+                self._file.flush()
+            except OSError as error:
+                self._fault = error
+
+    def _error(self, error: OSError) -> OutputError:
+        return OutputError(f"{self._path}: cannot be written ({error.strerror}); expected a place to write to")
+
+
+def is_stdout(path: Path) -> bool:
+    """Whether a path names this process's standard output, wherever that goes."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(STDOUT))
+    except OSError:
+        return False

@@ -16,6 +16,9 @@ from stream.types import NANOSECONDS, NO_TRACK, Float32Array, Int64Array, Space
 _FORBIDDEN = 1e6
 """Cost that no permitted pair reaches; finite because the solver rejects infinite rows."""
 
+_MAX_GATE_M = 1.0
+"""However long a track was unseen: beyond this it is as likely to be somebody else."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
@@ -23,9 +26,9 @@ class TrackerSettings:
 
     Attributes:
         gate_m: mean joint distance in metres up to which a body may be the same person one frame later.
-        speed_m_s: how fast the gate opens with the time since the track was last seen.
-        id_bonus_m: how much nearer a body counts that carries the track's sensor id: larger trusts the sensor more
-            when two people touch, smaller repairs its swaps sooner.
+        speed_m_s: how fast the gate opens with the time since the track was last seen, to 1 m at most (or `gate_m`).
+        id_bonus_m: how much nearer a body counts that carries the track's sensor id, and how much further one that
+            carries another: larger trusts the sensor more when two people touch, smaller repairs its swaps sooner.
         max_lost_s: a track unseen for longer than this ends; a body that appears near it before that continues it.
     """
 
@@ -112,9 +115,10 @@ class Tracker:
             predicted = track.joints + track.velocity * min(lost_s, 0.5)
             distance = _pose_distance(predicted, track.confidence, joints, confidence) / track.scale
             same_id = (sensor_ids == track.sensor_id) & (track.sensor_id != NO_TRACK)
-            gate = (settings.gate_m + settings.speed_m_s * lost_s) * np.where(same_id, 2.0, 1.0)
-            allowed = distance <= gate
-            cost[row, allowed] = (distance - settings.id_bonus_m * same_id)[allowed]
+            other_id = ~same_id & (sensor_ids != NO_TRACK) & (track.sensor_id != NO_TRACK)
+            gate = min(settings.gate_m + settings.speed_m_s * lost_s, max(settings.gate_m, _MAX_GATE_M))
+            allowed = distance + settings.id_bonus_m * other_id <= gate * np.where(same_id, 2.0, 1.0)
+            cost[row, allowed] = (distance + settings.id_bonus_m * (other_id.astype(int) - same_id))[allowed]
         from scipy.optimize import linear_sum_assignment  # here: reading a configuration must not load scipy
 
         rows, columns = linear_sum_assignment(cost)

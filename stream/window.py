@@ -44,6 +44,7 @@ class Cut:
         x: (3, T, V) float32.
         mask: (T, V) float32.
         coverage: mean share of (T, V) that was seen.
+        full: whether the track was there for all T rows; until then coverage tells its age, not how well it is seen.
     """
 
     t0: int
@@ -51,6 +52,7 @@ class Cut:
     x: Float32Array
     mask: Float32Array
     coverage: float
+    full: bool
 
 
 class WindowRing:
@@ -127,4 +129,11 @@ class WindowRing:
         start = self._filled % frames
         mask = self._mask[start : start + frames].copy()
         x = np.ascontiguousarray(self._x[start : start + frames].transpose(2, 0, 1))
-        return Cut(t0=t1 - round((frames - 1) * self._period), t1=t1, x=x, mask=mask, coverage=float(np.mean(mask > 0)))
+        return Cut(
+            t0=t1 - round((frames - 1) * self._period),
+            t1=t1,
+            x=x,
+            mask=mask,
+            coverage=float(np.mean(mask > 0)),
+            full=self._filled >= frames,
+        )

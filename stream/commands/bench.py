@@ -9,12 +9,13 @@ import tempfile
 from itertools import islice
 from pathlib import Path
 
+from stream.commands.options import check_targets
 from stream.config import Config
 from stream.console import make_console
 from stream.publisher import Publisher
 from stream.replay import Replay
 from stream.service import load_service
-from stream.sinks import LineFile, WireSink
+from stream.sinks import LineFile, OutputError, WireSink
 from stream.sources.base import RecordedSource
 from stream.sources.configured import Looped
 from stream.sources.files import open_source
@@ -24,7 +25,14 @@ DEMO = Path(__file__).parents[1] / "demo" / "Seq1_11.csv"
 
 
 def bench_replay(*, seconds: float, runs: int, out: Path | None) -> int:
-    """Replay one person on one core as fast as it goes, several times, and print the ratio to real time."""
+    """Replay one person on one core as fast as it goes, several times, and print the ratio to real time.
+
+    Raises:
+        OptionError: `out` cannot be a file.
+        OutputError: it cannot be written.
+    """
+    if out:
+        check_targets({"--json": out})
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     console = make_console()
@@ -44,7 +52,10 @@ def bench_replay(*, seconds: float, runs: int, out: Path | None) -> int:
         soft_wrap=True,
     )
     if out:
-        out.write_text(json.dumps({"ratios": {"replay_to_real_time": result}}, indent=2) + "\n")
+        try:
+            out.write_text(json.dumps({"ratios": {"replay_to_real_time": result}}, indent=2) + "\n")
+        except OSError as error:
+            raise OutputError(f"{out}: cannot be written ({error.strerror}); expected a place to write to") from error
     return 0
 
 
@@ -56,6 +67,9 @@ class _Quiet:
 
     def advance(self, source: RecordedSource, frames: int) -> None:
         """Frames are done."""
+
+    def note(self, text: str) -> None:
+        """A note."""
 
     def end(self, source: RecordedSource, fault: str, /) -> None:
         """It ended."""

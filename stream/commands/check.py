@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from models.errors import ModelError
+from stream.commands.replay_view import plural
 from stream.config import Config, FileSource
 from stream.config_file import load_config
 from stream.console import make_console, unfamiliar_prompts
@@ -69,5 +70,5 @@ def _prompts(config: Config) -> str:
     from stream.service import load_model, make_prompts
 
     prompts = make_prompts(config, load_model(config))
-    told = f"{len(prompts.prompts)} prompts against {len(prompts.background)} background texts"
+    told = f"{plural(len(prompts.prompts), 'prompt')} against {plural(len(prompts.background), 'background text')}"
     return told + (f"; {unfamiliar}" if (unfamiliar := unfamiliar_prompts(prompts)) else "")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stream.commands.files import open_readable
+from stream.commands.options import check_targets
+from stream.commands.replay_view import plural
 from stream.config_file import ConfigError, load_config
 from stream.console import make_console
 from stream.daemon.supervisor import Supervisor
 from stream.errors import PosewireError, SourceError
 from stream.sources.recording import RecordingWriter
+from stream.topics import MAX_NAME
 
 
 class RecordError(PosewireError):
@@ -31,21 +35,49 @@ def record_frames(out: Path, paths: Sequence[str], *, seconds: float | None, for
 
 
 def _convert(out: Path, paths: Sequence[str]) -> int:
+    if out.exists() and not out.is_file():
+        raise RecordError(f"{out}: is no regular file; expected the name of a recording")
+    check_targets({"--out": out}, paths)
     console, complaints = make_console(), make_console(stderr=True)
     sources, errors = open_readable(paths)
     if sources:
-        with RecordingWriter(out, overwrite=True) as writer:
-            for source in sources:
-                try:
-                    with source:
-                        for frame in source:
-                            writer.write(frame)
-                except SourceError as error:
-                    errors.append(str(error))
-        console.print(f"{out}: {writer.records} frames of {len(sources)} files", soft_wrap=True)
+        names = _Names(prefixed=len(sources) > 1)
+        whole = out.resolve()
+        part = whole.with_name(whole.name + ".part")
+        try:
+            with RecordingWriter(part, overwrite=True) as writer:
+                for source in sources:
+                    try:
+                        with source:
+                            for frame in source:
+                                writer.write(replace(frame, source=names.of(source.name, frame.source)))
+                    except SourceError as error:
+                        errors.append(str(error))
+            part.replace(whole)
+        finally:
+            part.unlink(missing_ok=True)
+        console.print(f"{out}: {plural(writer.records, 'frame')} of {plural(len(sources), 'file')}", soft_wrap=True)
     for line in errors:
         complaints.print(f"posewire: {line}", style="red", soft_wrap=True)
     return 2 if errors else 0
+
+
+class _Names:
+    """What sources are called in one recording of several files: two files may hold sources of the same name."""
+
+    def __init__(self, *, prefixed: bool) -> None:
+        self._prefixed = prefixed
+        self._names: dict[tuple[str, str], str] = {}
+
+    def of(self, file: str, source: str) -> str:
+        """The name of a source of a file, the source's own where it is the file's or the only file's."""
+        if (file, source) not in self._names:
+            wanted = name = (source if source == file or not self._prefixed else f"{file}.{source}")[:MAX_NAME]
+            number = 2
+            while name in self._names.values():
+                name, number = f"{wanted[: MAX_NAME - 8]}-{number}", number + 1
+            self._names[file, source] = name
+        return self._names[file, source]
 
 
 def _record(out: Path, seconds: float | None, config: Path | None) -> int:

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from stream.commands.files import open_readable
-from stream.commands.replay_view import ReplayView, print_summary, titles
+from stream.commands.options import OptionError, check_targets
+from stream.commands.replay_view import ReplayView, plural, print_summary, titles
 from stream.config import Config, PromptEntry
 from stream.config_file import load_config
-from stream.console import make_console, unfamiliar_prompts
+from stream.console import make_console, unfamiliar_names, unfamiliar_prompts
 from stream.daemon.publish import prompt_infos, public_sockets
-from stream.errors import PosewireError
 from stream.messages import Message
 from stream.publisher import Publisher
-from stream.replay import Replay, Sink
-from stream.report import ReportBuilder
-from stream.sinks import LineFile, ReportSink, WireSink
+from stream.replay import Replay
+from stream.report import ReportBuilder, ReportError
+from stream.sinks import LineFile, OutputError, ReportSink, WireSink, is_stdout
 from stream.sockets import PublisherSockets
 from stream.sources.base import RecordedSource
 from stream.types import Severity
@@ -35,10 +35,6 @@ if TYPE_CHECKING:
 SUBSCRIBER_WAIT_S = 5.0
 RECOVERY_S = 0.5
 """How long after the last message subscribers can still fetch what they lost."""
-
-
-class OptionError(PosewireError):
-    """A command-line option is wrong."""
 
 
 def replay_files(
@@ -54,7 +50,11 @@ def replay_files(
     """Replay files; returns the exit code: 0, or 2 if any file could not be replayed to its end."""
     factor = parse_speed(speed)
     settings = with_prompts(load_config(config), texts)
-    console, complaints = make_console(), make_console(stderr=True)
+    targets = {option: path for option, path in (("--out", out), ("--report", report)) if path is not None}
+    check_targets(targets, paths)
+    # Lines of events on standard output stand there alone.
+    console = make_console(stderr=any(is_stdout(path) for path in targets.values()))
+    complaints = make_console(stderr=True)
     # Every file's beginning is read before the model is loaded: a wrong path is told at once.
     sources, errors = open_readable(paths)
     for error in errors:
@@ -65,45 +65,55 @@ def replay_files(
     from stream.service import load_service  # torch: not before it is needed
 
     service = load_service(settings)
-    console.print(f"model {service.description}; {len(settings.prompts)} prompts", style="dim")
+    console.print(f"model {service.description}; {plural(len(settings.prompts), 'prompt')}", style="dim")
     if unfamiliar := unfamiliar_prompts(service.prompts):
         console.print(unfamiliar, style="yellow", soft_wrap=True)
     publisher = Publisher(settings.node.name, epoch=_epoch(settings, paths, publish), replay=True)
     publisher.set_prompts(prompt_infos(service.prompts.prompts), service.prompts.digest)
     view = ReplayView(console, complaints, len(sources))
     builder = _report(sources, settings, service) if report else None
-    with ExitStack() as stack:
-        takers: list[Callable[[Message], None]] = [view.event]
-        sockets = None
-        if out:
-            takers.append(stack.enter_context(LineFile(out)).take)
-        if publish:
-            sockets = _published(stack, publisher, settings, console)
-            takers.append(sockets.send)
-        stack.enter_context(view.progress)
-        wire = WireSink(
-            publisher, service.prompts.prompts, takers, skeletons=sockets is not None and sockets.wants_skeletons
-        )
-        sinks: list[Sink] = [view, wire]
-        if builder:
-            sinks.append(ReportSink(builder))
-        replay = Replay(
-            sources,
-            service.pipeline,
-            sinks,
-            speed=factor,
-            watcher=_Published(view, wire, sockets) if sockets else view,
-            wait=time.sleep if sockets is None else partial(_serve, sockets),
-        )
-        interrupted = False
-        try:
-            replay.run()
-        except KeyboardInterrupt:  # what there is by then is still worth its files
-            interrupted = True
-        if sockets:
-            _serve(sockets, RECOVERY_S)
+    replay = None
+    interrupted = False
+    try:
+        with ExitStack() as stack:
+            takers: list[Callable[[Message], None]] = [view.event]
+            sockets = None
+            if out:
+                takers.append(stack.enter_context(LineFile(out)).take)
+            if publish:
+                sockets = _published(stack, publisher, settings, console)
+                takers.append(sockets.send)
+            stack.enter_context(view.progress)
+            wire = WireSink(
+                publisher, service.prompts.prompts, takers, skeletons=sockets is not None and sockets.wants_skeletons
+            )
+            replay = Replay(
+                sources,
+                service.pipeline,
+                [view, wire, *([ReportSink(builder)] if builder else [])],
+                speed=factor,
+                watcher=_Published(view, wire, sockets) if sockets else view,
+                wait=time.sleep if sockets is None else partial(_serve, sockets),
+            )
+            try:
+                replay.run()
+            except KeyboardInterrupt:  # what there is by then is still worth its files
+                interrupted = True
+            if sockets:
+                _serve(sockets, RECOVERY_S)
+    except OutputError as error:
+        out = None
+        errors.append(str(error))
+        complaints.print(f"posewire: {error}", style="red", soft_wrap=True)
+    if replay is None:
+        return 2
     if builder and report:
-        builder.write(report)
+        try:
+            builder.write(report.resolve())
+        except ReportError as error:
+            report = None
+            errors.append(str(error))
+            complaints.print(f"posewire: {error}", style="red", soft_wrap=True)
     print_summary(console, replay.summary, out, report)
     if interrupted:
         return 130
@@ -118,6 +128,8 @@ def _report(sources: Sequence[RecordedSource], config: Config, service: Service)
         service.description,
         (service.settings.events.enter, service.settings.events.exit),
         service.recogniser.manifest.terms,
+        bank=len(set(service.prompts.background) - set(config.background.texts)),
+        unfamiliar=unfamiliar_names(service.prompts),
     )
 
 
@@ -150,6 +162,9 @@ class _Published:
     def advance(self, source: RecordedSource, frames: int) -> None:
         self._view.advance(source, frames)
         self._sockets.serve()
+
+    def note(self, text: str) -> None:
+        self._view.note(text)
 
     def end(self, source: RecordedSource, fault: str) -> None:
         self._view.end(source, fault)
@@ -186,11 +201,18 @@ def with_prompts(config: Config, texts: Sequence[str]) -> Config:
             known.get(text) or PromptEntry(text=text, severity=Severity.WARNING) for text in dict.fromkeys(texts)
         )
     except ValueError as error:
-        raise OptionError(f"--prompt: expected a description of 3 to 300 characters ({texts!r})") from error
-    names = [entry.name for entry in entries]
-    if len(set(names)) < len(names):
-        raise OptionError("--prompt: two texts are too alike: they would get the same name")
+        raise OptionError(f"--prompt: expected a description of 3 to 300 characters, got {_shown(texts)}") from error
+    first: dict[str, PromptEntry] = {}
+    for entry in entries:
+        if (other := first.setdefault(entry.name, entry)) is not entry:
+            raise OptionError(
+                f"--prompt: {other.text[:80]!r} and {entry.text[:80]!r} are too alike: both would be {entry.name}"
+            )
     return config.model_copy(update={"prompts": entries})
+
+
+def _shown(texts: Sequence[str]) -> str:
+    return ", ".join(repr(text[:80]) for text in texts)
 
 
 def _epoch(config: Config, paths: Sequence[str], publish: bool) -> str:

@@ -32,10 +32,10 @@ class ReplayView:
         self._done = 0
         self._t0: dict[str, float] = {}
         self.progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
-            TextColumn("{task.fields[frames]} frames"),
+            TextColumn("{task.fields[frames]} frames", markup=False),
             TimeElapsedColumn(),
             console=console,
             transient=True,
@@ -52,6 +52,10 @@ class ReplayView:
         """This many more of its frames are done."""
         self._frames += frames
         self.progress.update(self._task, completed=self._done + source.progress, frames=self._frames)
+
+    def note(self, text: str) -> None:
+        """Show a note about a recording."""
+        self._console.print(f"note: {text}", style="yellow", soft_wrap=True)
 
     def end(self, _source: RecordedSource, fault: str) -> None:
         """It ended."""
@@ -75,14 +79,16 @@ def print_summary(console: Console, summary: Summary, out: Path | None, report: 
     """Show what a replay did and where its files are."""
     rate = f", {summary.media_s / summary.wall_s:.0f} times real time" if summary.wall_s > 0 else ""
     people = sum(summary.people.values())
+    whole = summary.files == summary.total
+    files = plural(summary.files, "file") if whole else f"{summary.files} of {plural(summary.total, 'file')} complete"
     console.print(
-        f"\n{_plural(summary.files, 'file')}, {_plural(summary.frames, 'frame')}, {summary.media_s:.1f} s recorded, "
-        f"{_plural(people, 'person track')}; took {summary.wall_s:.1f} s{rate}",
+        f"\n{files}, {plural(summary.frames, 'frame')}, {summary.media_s:.1f} s recorded, "
+        f"{plural(people, 'person track')}; took {summary.wall_s:.1f} s{rate}",
         style="bold",
     )
     found = ", ".join(f"{name} {count}" for name, count in summary.events.most_common())
-    console.print(f"{_plural(sum(summary.events.values()), 'event')}" + (f": {found}" if found else ""))
-    left_out = {name: count for name, count in summary.counts.items() if name not in ("frames", "windows")}
+    console.print(f"{plural(sum(summary.events.values()), 'event')}" + (f": {found}" if found else ""))
+    left_out = {name: count for name, count in summary.counts.items() if name not in ("frames", "windows", "filling")}
     if left_out:
         told = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(left_out.items()))
         console.print(f"not used: {told}", style="dim")
@@ -91,7 +97,8 @@ def print_summary(console: Console, summary: Summary, out: Path | None, report: 
             console.print(f"{what}: {path}", soft_wrap=True)
 
 
-def _plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str) -> str:
+    """A number and what it counts: `1 file`, `2 files`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 

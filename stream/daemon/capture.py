@@ -17,6 +17,7 @@ from stream.config_file import parse_config
 from stream.daemon.child import BEAT_S, LINGER_MS, Child
 from stream.daemon.links import Status, encode, renamed
 from stream.errors import SourceError
+from stream.pace import Pacer
 from stream.sources.base import EndOfSource, Source, SourceTimeout
 from stream.sources.configured import configured_source
 from stream.topics import MAX_NAME, slug
@@ -139,7 +140,7 @@ def _leave(child: Child, outlet: Outlet, source: str, fault: str) -> None:
 
 def _pump(child: Child, source: Source, outlet: Outlet, speed: float | None) -> None:
     """Move frames until the source ends or the child is stopped; `speed` paces a recorded source by its own times."""
-    start: tuple[float, int] | None = None
+    pacer = Pacer(speed)
     next_report = 0.0
     while not child.stopping:
         child.beat(frames=outlet.frames, dropped=outlet.dropped)
@@ -154,12 +155,10 @@ def _pump(child: Child, source: Source, outlet: Outlet, speed: float | None) -> 
             continue
         except EndOfSource:
             return
-        if speed is not None:
-            start = start or (time.monotonic(), frame.t)
-            due = start[0] + (frame.t - start[1]) / NANOSECONDS / speed
-            while not child.stopping and (wait := due - time.monotonic()) > 0:
-                child.beat(frames=outlet.frames, dropped=outlet.dropped)
-                time.sleep(min(wait, BEAT_S))
+        due = time.monotonic() + pacer.due(frame, time.monotonic())
+        while not child.stopping and (wait := due - time.monotonic()) > 0:
+            child.beat(frames=outlet.frames, dropped=outlet.dropped)
+            time.sleep(min(wait, BEAT_S))
         # A recording may hold several sources: they keep their names, under that of the block.
         outlet.put(renamed(frame, _name(source.name, frame.source)))
 

@@ -26,7 +26,7 @@ def main(child: Child) -> int:
     """Run the worker until it is stopped and its inlet is empty."""
     orders = child.orders
     config = parse_config(orders.config, Path(orders.config_path))
-    service = load_service(config)
+    service = load_service(config, salt=orders.salt)
     inlet, outlet = child.context.socket(zmq.PULL), child.context.socket(zmq.PUSH)
     inlet.setsockopt(zmq.RCVHWM, 16)  # what waits longer must wait where the oldest can be dropped
     outlet.setsockopt(zmq.SNDHWM, 10_000)

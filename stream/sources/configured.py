@@ -27,21 +27,23 @@ class Looped(RecordedSource):
 
     def frames(self) -> Iterator[SkeletonFrame]:
         """Yield the frames of all rounds; a recording without frames ends at once."""
-        shift = seq = 0
+        shifts: dict[str, int] = {}
+        numbers: dict[str, int] = {}
         while True:
-            first = last = None
-            count = 0
+            times: dict[str, tuple[int, int, int]] = {}
             for frame in self._source.frames():
-                first = frame.t if first is None else first
-                last = frame.t
-                count += 1
-                yield replace(frame, t=frame.t + shift, seq=seq)
-                seq += 1
-            if first is None or last is None:
+                name = frame.source
+                low, high, count = times.get(name, (frame.t, frame.t, 0))
+                times[name] = min(low, frame.t), max(high, frame.t), count + 1
+                seq = numbers.get(name, 0)
+                numbers[name] = seq + 1
+                yield replace(frame, t=frame.t + shifts.get(name, 0), seq=seq)
+            if not times:
                 return
-            # The pause between the last frame and the first of the next round is one mean frame interval.
-            interval = (last - first) // (count - 1) if count > 1 else NANOSECONDS // 30
-            shift += last - first + interval
+            # Each source goes on by its own clock; the pause before its next round is one mean frame interval.
+            for name, (low, high, count) in times.items():
+                interval = (high - low) // (count - 1) if count > 1 else NANOSECONDS // 30
+                shifts[name] = shifts.get(name, 0) + high - low + interval
 
 
 def configured_source(entry: SourceEntry) -> Source:

@@ -12,7 +12,7 @@ The format, version 1. All numbers are little endian; nothing is aligned or padd
         uint32   CRC-32 of the payload
         payload  uint8 kind; readers skip kinds that they do not know. Kind 1 is a frame:
             uint8    space: 0 camera3d, 1 image2d
-            uint16   M, number of bodies
+            uint16   M, number of bodies, at most 64
             uint16   V, number of joints
             uint16   S, length of the source's name
             uint16   L, length of the layout's name
@@ -24,8 +24,9 @@ The format, version 1. All numbers are little endian; nothing is aligned or padd
             float32  x M x V x 3  joints
             float32  x M x V      confidence
 
-A record is appended whole and never changed, so a recording that was cut short at any byte reads up to its last whole
-record. Eight zero bytes where a record should start are file system padding after a power cut and end it likewise.
+All frames of a source are in the same space. A record is appended whole and never changed, so a recording that was cut
+short at any byte reads up to its last whole record. Eight zero bytes where a record should start are file system
+padding after a power cut and end it likewise.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from stream.errors import PosewireError, SourceError
 from stream.layouts import layout
 from stream.sources.base import RecordedSource
 from stream.sources.text_lines import opened, quoted
+from stream.structs import MAX_BODIES
 from stream.topics import check_name
 from stream.types import SkeletonFrame, Space
 
@@ -112,8 +114,12 @@ class RecordingWriter:
             try:
                 self._flush()
                 os.fsync(self._stream.fileno())
-            finally:
                 self._stream.close()
+            except (OSError, PosewireError) as error:
+                self._stream.raw.close()  # type: ignore[attr-defined]  # the buffer cannot be written: let it go
+                if isinstance(error, PosewireError):
+                    raise
+                raise PosewireError(f"{self.path}: cannot be written ({error.strerror})") from None
 
     def __enter__(self) -> Self:
         return self
@@ -144,9 +150,10 @@ def _pack(frame: SkeletonFrame) -> bytes:
             f"{frame.track_ids.shape} do not fit together; expected (M, V, 3), (M, V) and (M,)"
         )
     source, name = frame.source.encode(), frame.layout.encode()
-    if max(m, v, len(source), len(name)) > 0xFFFF:
+    if m > MAX_BODIES or max(v, len(source), len(name)) > 0xFFFF:
         raise PosewireError(
-            f"frame {frame.seq} of {frame.source[:40]}: expected at most 65535 bodies, joints and bytes a name"
+            f"frame {frame.seq} of {frame.source[:40]}: expected at most {MAX_BODIES} bodies, and at most 65535 joints "
+            "and bytes a name"
         )
     space = _SPACES.index(frame.space)
     return b"".join(
@@ -179,12 +186,16 @@ class RecordingSource(RecordedSource):
     def frames(self) -> Iterator[SkeletonFrame]:
         """Yield the frames; warns in the log where the recording was cut short."""
         self.truncated = False
+        spaces: dict[str, Space] = {}
         with opened(self.path) as stream:
             self.stream = stream
             offset = len(self._header(stream))
             while not self.truncated and (payload := self._record(stream, offset)) is not None:
                 if payload[0] == _FRAME_KIND:
-                    yield self._unpack(payload, offset)
+                    frame = self._unpack(payload, offset)
+                    if frame.space is not (space := spaces.setdefault(frame.source, frame.space)):
+                        raise self._fault(offset, f"{frame.source} is in {frame.space} now; expected {space} as before")
+                    yield frame
                 offset += _RECORD.size + len(payload)
         if self.truncated:
             _log.warning("%s: cut short at byte %d: the last record is incomplete and left out", self.path, offset)
@@ -236,6 +247,8 @@ class RecordingSource(RecordedSource):
             raise self._fault(
                 offset, f"frame of {len(payload)} bytes in space {space}; expected {expected} bytes in 0 or 1"
             )
+        if m > MAX_BODIES:
+            raise self._fault(offset, f"frame of {m} bodies; expected at most {MAX_BODIES}")
         start = _FRAME.size + source_size
         try:
             source = check_name(payload[_FRAME.size : start].decode(), "source")

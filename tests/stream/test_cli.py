@@ -9,10 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import zmq
+
+from stream.sources.files import open_source
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "stream" / "demo"
@@ -45,9 +49,15 @@ def posewire(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProces
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=100, env=environment)
 
 
-def started(*arguments: object) -> subprocess.Popen[str]:
+@contextmanager
+def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """A command that goes on; it is gone after the block, whatever happens in it."""
     command = [sys.executable, "-m", "stream.cli", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.fixture
@@ -129,11 +139,18 @@ def test_nothing_is_written_when_nothing_can_be_replayed(tmp_path: Path) -> None
         (["replay", KICKS, "--speed", "0"], "--speed 0: expected a number above 0"),
         (["replay", KICKS, "--prompt", "x"], "--prompt: expected a description of 3 to 300 characters"),
         (["replay", KICKS, "--config", "none.toml"], "none.toml: cannot be read"),
-        (["replay", KICKS, "--speed", "max", "--out", "/none/o.ndjson"], "/none/o.ndjson: cannot be written"),
+        (["replay", KICKS, "--speed", "max", "--out", "/none/o.ndjson"], "--out /none/o.ndjson: cannot be written"),
         (["watch", "alarms"], "topic 'alarms'"),
         (["watch", "--connect", "nowhere"], "cannot connect to 'nowhere'"),
         (["schema", "nothing"], "no message type 'nothing'"),
         (["record", "--out", ROOT / "README.md", KICKS], "exists already"),
+        (["replay", KICKS, "--out", DEMO], "is a folder"),
+        (["replay", KICKS, "--out", "new.x", "--report", "new.x"], "--report new.x: is the file of --out too"),
+        (["replay", KICKS, "--prompt", "     "], "--prompt: expected a description of 3 to 300 characters"),
+        (["replay", KICKS, "--prompt", "a b!", "--prompt", "a b?"], "'a b!' and 'a b?' are too alike"),
+        (["prompts", "test", ""], "expected a description of 3 to 300 characters"),
+        (["prompts", "test", "     "], "expected a description of 3 to 300 characters"),
+        (["bench", "--json", "/nonexistent/x"], "--json /nonexistent/x: cannot be written"),
     ],
 )
 def test_wrong_options_get_one_line_and_exit_code_2(arguments: list, expected: str) -> None:
@@ -142,6 +159,55 @@ def test_wrong_options_get_one_line_and_exit_code_2(arguments: list, expected: s
     assert expected in result.stderr
     assert len(result.stderr.splitlines()) <= 2
     assert "Traceback" not in result.stderr
+
+
+def test_an_input_survives_whatever_the_outputs_are_called(tmp_path: Path) -> None:
+    file, recording = tmp_path / "a.csv", tmp_path / "a.pwr"
+    file.write_bytes(KICKS.read_bytes())
+    assert posewire("record", "--out", recording, file).returncode == 0
+    assert posewire("record", "--out", recording, file).returncode == 2
+    before = {path: path.read_bytes() for path in (file, recording)}
+    for arguments in (
+        ("replay", "--out", file, file),
+        ("replay", "--report", file, tmp_path),
+        ("record", "--force", "--out", recording, recording),
+    ):
+        result = posewire(*arguments)
+        assert result.returncode == 2
+        assert "would overwrite an input" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_costs_the_lines_and_nothing_else(tmp_path: Path, sensitive: Path) -> None:
+    report = tmp_path / "r.html"
+    result = posewire(
+        "replay", KICKS, "--speed", "max", "--out", "/dev/full", "--report", report, "--config", sensitive
+    )
+    assert result.returncode == 2
+    assert re.fullmatch(r"posewire: /dev/full: cannot be written \(.*space.*\n", result.stderr)
+    assert "1 file, 22" in result.stdout
+    assert "events: /dev/full" not in result.stdout
+    assert report.is_file()
+
+
+def test_lines_on_standard_output_stand_there_alone(sensitive: Path) -> None:
+    result = posewire("replay", KICKS, "--speed", "max", "--out", "/dev/stdout", "--config", sensitive)
+    assert result.returncode == 0
+    assert {json.loads(line)["type"] for line in result.stdout.splitlines()} == {"event"}
+    assert "1 file, 22" in result.stderr
+
+
+def test_recordings_with_sources_of_the_same_name_stay_apart(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        assert posewire("record", "--out", tmp_path / f"{name}.pwr", KICKS).returncode == 0
+    both = tmp_path / "both.pwr"
+    result = posewire("record", "--out", both, tmp_path / "a.pwr", tmp_path / "b.pwr", KICKS)
+    assert result.returncode == 0
+    with open_source(both) as source:
+        assert {frame.source for frame in source} == {"a.Seq1_10", "b.Seq1_10", "Seq1_10"}
+    assert not list(tmp_path.glob("*.part"))
 
 
 def test_a_prompt_of_ones_own_is_an_alarm(tmp_path: Path) -> None:
@@ -201,11 +267,13 @@ def test_check_shows_all_errors_at_once(tmp_path: Path) -> None:
 def test_prompts_list_and_test() -> None:
     listed = posewire("prompts", "list", "--config", ROOT / "config.toml").stdout
     assert "a person waves a hand" in listed
-    assert "a person stands still" in listed
+    assert re.findall(r"^(?:prompts|background|known).*?\((\d+)\):$", listed, re.M)[:2] == ["4", "3"]
+    assert listed.index("a person stands still") < listed.index("known actions of the model")
+    assert "a person standing still" not in listed
     tested = posewire("prompts", "test", "a person kicks a ball").stdout
     assert "The model was trained on this" in tested
     assert "kick" in tested.splitlines()[1]
-    assert "was not trained on this" in posewire("prompts", "test", "a chess player resigns the game").stdout
+    assert "almost never fire" in posewire("prompts", "test", "a chess player resigns the game").stdout
 
 
 def readme_subscriber() -> str:
@@ -239,17 +307,18 @@ def test_the_readmes_subscriber_gets_every_event_of_a_published_replay(tmp_path:
 
 
 def test_watch_prints_what_is_published(tmp_path: Path, sensitive: Path) -> None:
-    watcher = started("watch", "alarm", "action", "--json", "--config", sensitive)
     out = tmp_path / "o.ndjson"
-    result = posewire("replay", KICKS, "--speed", "max", "--publish", "--out", out, "--config", sensitive)
-    assert result.returncode == 0, result.stderr
-    expected = lines_of(out)
-    got = [json.loads(watcher.stdout.readline()) for _ in expected]
-    assert got == expected
-    watcher.send_signal(signal.SIGINT)
-    assert watcher.wait(10) == 130
-    watcher.stdout.close()
-    watcher.stderr.close()
+    with started("watch", "alarm", "action", "--json", "--config", sensitive) as watcher:
+        assert "watching alarm, action" in watcher.stderr.readline()  # it subscribes now; the replay waits for that
+        result = posewire("replay", KICKS, "--speed", "max", "--publish", "--out", out, "--config", sensitive)
+        assert result.returncode == 0, result.stderr
+        assert "nobody subscribed" not in result.stdout
+        expected = lines_of(out)
+        got = [json.loads(watcher.stdout.readline()) for _ in expected]
+        # An event that was open when the watcher joined may be shown ahead of older messages, but none twice.
+        assert sorted(got, key=str) == sorted(expected, key=str)
+        watcher.send_signal(signal.SIGINT)
+        assert watcher.wait(10) == 130
 
 
 def test_a_replay_without_subscribers_goes_on(tmp_path: Path, sensitive: Path) -> None:
@@ -262,16 +331,14 @@ def test_a_replay_without_subscribers_goes_on(tmp_path: Path, sensitive: Path) -
 
 def test_an_interrupted_replay_ends_its_events_and_keeps_its_lines(tmp_path: Path, sensitive: Path) -> None:
     out = tmp_path / "o.ndjson"
-    replay = started("replay", KICKS, "--speed", "1", "--out", out, "--config", sensitive)
     part = tmp_path / "o.ndjson.part"
-    deadline = time.monotonic() + 60
-    for line in replay.stdout:
-        if "start" in line:
-            break
-    replay.send_signal(signal.SIGINT)
-    assert replay.wait(deadline - time.monotonic()) == 130
-    replay.stdout.close()
-    replay.stderr.close()
+    with started("replay", KICKS, "--speed", "1", "--out", out, "--config", sensitive) as replay:
+        deadline = time.monotonic() + 60
+        for line in replay.stdout:
+            if "start" in line:
+                break
+        replay.send_signal(signal.SIGINT)
+        assert replay.wait(deadline - time.monotonic()) == 130
     assert not part.exists()
     assert lines_of(out)[-1]["data"]["reason"] == "shutdown"
 

@@ -97,12 +97,61 @@ def test_all_errors_come_at_once_each_with_its_key(tmp_path: Path) -> None:
         ("[windows\n", "not a TOML file"),
         ("[windows]\nstride = 0", "windows.stride"),
         ("windows = 3", "windows"),
+        ("[windows]\nstrid = 3", "windows.strid: unknown setting; did you mean windows.stride? expected stride, min_"),
+        ("[events]\nstride = 3", "events.stride: unknown setting; did you mean windows.stride? expected enter, exit"),
+        ("stride = 3", "stride: unknown setting; did you mean windows.stride? expected node, model, "),
+        ("[window]\nstride = 3", "window: unknown setting; did you mean windows? expected node, model, "),
+        ("[[prompts]]\ntext = 'a person falls'\nseverty = 'info'", "did you mean prompts.severity? expected text, "),
+        (
+            "[[sources]]\nkind = 'synthetic'\nname = 'a'\nspeed = 3",
+            "sources[0].speed: unknown setting; did you mean sources.speed? expected kind, name, people, fps, seed",
+        ),
+        ("[[sources]]\nkind = 'camera'\nname = 'a'", "sources[0]: kind is 'camera'; expected file or synthetic"),
+        ("[[sources]]\nname = 'a'", "sources[0]: kind is missing; expected file or synthetic"),
+        ("[[sources]]\nkind = 'synthetic'\nname = 'a'\nseed = -1", "sources[0].seed"),
+        ("[[sources]]\nkind = 'synthetic'\nname = 'a'\nseed = 9223372036854775808", "sources[0].seed"),
+        ('[[sources]]\nkind = "file"\nname = "a"\npath = "b\\u0000c"', "sources[0].path: expected the path"),
+        ('[model]\npath = "b\\u0000c"', "model.path: expected the path"),
+        ("[events]\nenter = 0.1\nexit = 0.2\nneeded = 4\nof = 3", "exit <= enter; needed (4) is above of (3)"),
+        ("[windows]\nstride = '8'", "windows.stride: Input should be a valid integer, got '8'"),
+        ("[windows]\nstride = true", "windows.stride: Input should be a valid integer, got True"),
+        ("[events]\nhold_s = '1'", "events.hold_s: Input should be a valid number, got '1'"),
+        ("[background]\nbank = 'no'", "background.bank: Input should be a valid boolean, got 'no'"),
+        ("[[prompts]]\ntext = '     '", "prompts[0].text: nothing but white space"),
+        ("[background]\ntexts = ['    ']", "background.texts[0]: nothing but white space"),
+        ("node.name" + 5000 * ".a" + " = 1", "node.name: Input should be a valid string, got {"),
+        ("[windows]\nstride = 0x" + 5000 * "f", "windows.stride: "),
+        ("[windows]\nstride = " + 5000 * "9", "cannot be read (Exceeds the limit"),
+        ("a = " + 3000 * "[", "not a TOML file: nested too deeply"),
     ],
 )
 def test_each_error_says_what_is_wrong(tmp_path: Path, text: str, expected: str) -> None:
     with pytest.raises(ConfigError) as error:
         load_config(write(tmp_path, text))
     assert expected in str(error.value)
+
+
+def test_errors_show_the_beginning_of_a_long_value_and_stay_on_one_line(tmp_path: Path) -> None:
+    long = 5000 * "x"
+    text = f'[model]\ndevice = "{long}"\n"{long}\\n" = 1\n[[sources]]\nkind = "{long}"'
+    with pytest.raises(ConfigError) as error:
+        load_config(write(tmp_path, text))
+    lines = str(error.value).splitlines()
+    assert len(lines) == 3
+    assert all(len(line) < 300 + len(str(tmp_path)) for line in lines)
+
+
+def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, "\ufeff[node]\nname = 'here'\n")).node.name == "here"
+
+
+def test_whole_numbers_do_for_fractions(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, "[events]\nhold_s = 1\n")).events.hold_s == 1.0
+
+
+def test_a_path_with_a_nul_is_refused() -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(Path("a\0b"))
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

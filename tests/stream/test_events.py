@@ -106,6 +106,27 @@ def test_a_prompts_own_thresholds_win() -> None:
     assert [e for i in range(5) for e in engine.push(scores(i, 0.9))] == []
 
 
+def test_a_prompt_that_enters_below_the_general_exit_does_not_flap() -> None:
+    engine = EventEngine([replace(FALL, enter=0.2)], replace(SETTINGS, cooldown_s=0.0))
+    assert phases([e for i in range(20) for e in engine.push(scores(i, 0.3))]) == ["start", *["update"] * 4]
+
+
+def test_the_window_that_ends_an_event_updates_nothing() -> None:
+    # The end falls on a window at which an update is due too.
+    engine = EventEngine([FALL], replace(SETTINGS, update_s=0.0))
+    values = [0.9, 0.9, 0.9, 0.1, 0.1, 0.1]
+    sent = [[event.phase.value for event in engine.push(scores(i, value))] for i, value in enumerate(values)]
+    assert sent == [[], ["start"], ["update"], ["update"], ["end"], []]
+
+
+def test_ids_of_other_runs_differ_by_their_salt() -> None:
+    def first_id(salt: str) -> str:
+        engine = EventEngine([FALL], SETTINGS, salt=salt)
+        return next(event for i in range(3) for event in engine.push(scores(i, 0.9))).id
+
+    assert len({first_id(salt) for salt in ("", "a", "b", "a")}) == 3
+
+
 def test_ids_tell_events_apart_and_are_the_same_in_every_replay() -> None:
     def ids() -> list[str]:
         engine = EventEngine([FALL, WAVE], SETTINGS)

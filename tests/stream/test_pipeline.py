@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from poses import frame, person
@@ -125,7 +127,33 @@ def test_windows_that_saw_too_little_are_not_scored() -> None:
         f.confidence[:, 5:] = 0.0
     outputs = pipeline.push(hidden)
     assert not [output for output in outputs if isinstance(output, Scores)]
-    assert pipeline.counts["low_coverage"] > 30
+    assert pipeline.counts["low_coverage"] > 20
+
+
+def test_the_first_windows_of_a_track_are_no_fault_of_the_sensors() -> None:
+    pipeline = make()
+    pipeline.push(frames())
+    assert pipeline.counts["filling"] == 2
+    assert "low_coverage" not in pipeline.counts
+
+
+def test_bodies_of_which_nothing_is_seen_are_nobody() -> None:
+    pipeline = make()
+    for i in range(30):
+        two = frame(i * FPS30, person(), person(1.0), ids=(7, 8))
+        two.confidence[0] = 0.0
+        (tracked, *_) = pipeline.push([two])
+        assert isinstance(tracked, Tracked)
+        assert tracked.track_ids.tolist() == [1]
+        assert tracked.joints.shape == (1, 25, 3)
+        np.testing.assert_array_equal(tracked.joints[0], person(1.0))
+
+
+def test_a_salt_changes_the_ids_of_events_and_nothing_else() -> None:
+    plain, salted = make(), Pipeline(RaisedHand(), make().prompts, salt="epoch")
+    one, other = events_of(plain.push(frames())), events_of(salted.push(frames()))
+    assert {event.id for event in one}.isdisjoint(event.id for event in other)
+    assert [replace(event, id="") for event in one] == [replace(event, id="") for event in other]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -46,6 +46,10 @@ def test_explicit_background_competes_whatever_it_means() -> None:
     assert make(["fall"], ["near fall"], []).background == ("near fall",)
 
 
+def test_a_bank_label_that_a_background_text_means_does_not_stand_there_twice() -> None:
+    assert make(["fall"], ["stand"], ["near stand", "clap"]).background == ("stand", "clap")
+
+
 def test_without_a_background_the_margin_is_the_similarity() -> None:
     similarity, probability, margin = make(["fall"], [], []).score(embed(["fall"]))
     assert (similarity[0, 0], probability[0, 0], margin[0, 0]) == (1.0, 1.0, 1.0)

@@ -69,6 +69,28 @@ def test_a_body_far_away_is_somebody_else() -> None:
     assert tracker.open_tracks == [1, 2]
 
 
+def test_however_long_someone_was_gone_a_body_across_the_room_is_somebody_else() -> None:
+    tracker = Tracker()
+    for i in range(30):
+        update(tracker, i * FRAME, person(-2.0), ids=(1,))
+    assert update(tracker, 29 * FRAME + round(1.3 * NANOSECONDS), person(2.0), ids=(2,))[0] == [2]
+
+
+@pytest.mark.parametrize(
+    ("x", "sensor_id", "expected"), [(0.9, NO_TRACK, 1), (1.1, NO_TRACK, 2), (0.9, 99, 2), (1.9, 71, 1), (2.1, 71, 2)]
+)
+def test_the_gate_has_an_end_and_goes_by_the_sensors_id(x: float, sensor_id: int, expected: int) -> None:
+    tracker = Tracker()
+    update(tracker, 0, person(0.0), ids=(71,))
+    assert update(tracker, round(1.3 * NANOSECONDS), person(x), ids=(sensor_id,))[0] == [expected]
+
+
+def test_of_two_bodies_the_one_with_another_known_id_is_the_less_likely() -> None:
+    tracker = Tracker()
+    update(tracker, 0, person(0.0), ids=(71,))
+    assert update(tracker, FRAME, person(0.05), person(0.15), ids=(99, NO_TRACK))[0] == [2, 1]
+
+
 def test_a_body_without_seen_joints_does_not_match_anyone() -> None:
     tracker = Tracker()
     update(tracker, 0, person(0.0))

@@ -142,7 +142,9 @@ def test_run_gives_the_events_of_a_replay(short_path: Path) -> None:
     for name in ("Seq1_10", "Seq1_11"):
         mine = [m["data"] for m in live if m["source"] == name]
         theirs = [m["data"] for m in replayed if m["source"] == name]
+        assert [m["id"] == mine[0]["id"] for m in mine] == [m["id"] == theirs[0]["id"] for m in theirs]
         for one, other in zip(mine, theirs, strict=True):
+            assert one.pop("id") != other.pop("id")  # the same recording in another run is another event
             for key in ("score", "peak", "margin"):
                 assert one.pop(key) == pytest.approx(other.pop(key), abs=1e-4)
             assert one == other

@@ -114,6 +114,7 @@ HOSTILE: dict[str, tuple[bytes, str, str]] = {
     "layout.pwr": (PWR + record(frame(0, 25, b"kinect_v9", b"")), "at byte 16:", "known layout"),
     "layout_utf8.pwr": (PWR + record(frame(0, 25, b"\xff\xfe", b"")), "at byte 16:", "known layout"),
     "joints_24.pwr": (PWR + record(frame(0, 24, b"kinect_v2", b"")), "at byte 16:", "25 in layout"),
+    "bodies_65.pwr": (PWR + record(frame(65, 25, b"kinect_v2", bytes(65 * (8 + 16 * 25)))), "at byte 16:", "most 64"),
     "tiny.pwr": (PWR + record(b"\1"), "at byte 16:", "at least"),
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 import logging
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +131,17 @@ def test_unknown_kinds_are_skipped(tmp_path: Path) -> None:
     assert not truncated
 
 
+def test_a_source_stays_in_its_space(tmp_path: Path) -> None:
+    first, second, third = odd_frames()
+    with RecordingWriter(tmp_path / "a.pwr") as writer:
+        for frame in (first, second, replace(third, space=Space.IMAGE2D)):
+            writer.write(frame)
+    with RecordingSource(tmp_path / "a.pwr", "replay") as source:
+        assert [source.read(1.0).source, source.read(1.0).source] == ["cam-1", "cam-2"]
+        with pytest.raises(SourceError, match="cam-1 is in image2d now; expected camera3d as before"):
+            source.read(1.0)
+
+
 def test_an_existing_file_is_not_overwritten_unless_told(tmp_path: Path) -> None:
     path = tmp_path / "a.pwr"
     before = skeleton_files.recording(path)
@@ -158,8 +170,9 @@ def test_unfit_frames_are_refused(tmp_path: Path) -> None:
         bad = SkeletonFrame("a", 0, 0, "kinect_v2", made.joints[:, :24], made.confidence, made.track_ids)
         with pytest.raises(PosewireError, match="expected"):
             writer.write(bad)
-        huge = np.zeros((1000, 300, 3), np.float32)
-        with pytest.raises(PosewireError, match="at most"):
-            writer.write(SkeletonFrame("a", 0, 0, "kinect_v2", huge, huge[..., 0], np.zeros(1000, np.int64)))
+        for bodies, joints in ((65, 25), (60, 2000)):
+            huge = np.zeros((bodies, joints, 3), np.float32)
+            with pytest.raises(PosewireError, match="at most"):
+                writer.write(SkeletonFrame("a", 0, 0, "kinect_v2", huge, huge[..., 0], np.zeros(bodies, np.int64)))
     with pytest.raises(PosewireError, match="cannot be made"):
         RecordingWriter(tmp_path / "no" / "folder.pwr")

@@ -1,0 +1,65 @@
+"""When the frames of a recording are due if it is played at its own speed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stream.types import NANOSECONDS, SkeletonFrame
+
+MAX_GAP_S = 5.0
+"""A longer silence in a recording is skipped."""
+MAX_LATE_S = 1.0
+"""A frame further back in time than this is a clock that started anew, not a frame that came late."""
+
+
+@dataclass(slots=True)
+class _Clock:
+    """One source's clock: its time `t` belongs to the moment `now`."""
+
+    t: int
+    now: float
+    newest: int
+
+
+class Pacer:
+    """Paces each source by its own clock, so that those of one recording need not agree on what time it is.
+
+    A source's first frame is due when it is read, the others as much later as their capture times say. After a jump
+    (over `MAX_LATE_S` back or `MAX_GAP_S` ahead) a source starts anew: its next frame is due at once.
+
+    Args:
+        speed: times real time; None is as fast as it goes.
+
+    Attributes:
+        jumps: number of jumps so far.
+    """
+
+    def __init__(self, speed: float | None) -> None:
+        self._speed = speed
+        self._clocks: dict[str, _Clock] = {}
+        self._played: dict[str, int] = {}
+        self.jumps = 0
+
+    @property
+    def media_s(self) -> float:
+        """Recorded seconds so far without the jumps, of the source that has most."""
+        return max(self._played.values(), default=0) / NANOSECONDS
+
+    def due(self, frame: SkeletonFrame, now: float) -> float:
+        """Return in how many seconds a frame is due, 0 or more; `now` is in seconds of a clock that never jumps."""
+        clock = self._clocks.get(frame.source)
+        if clock is None:
+            self._clocks[frame.source] = _Clock(frame.t, now, frame.t)
+            self._played[frame.source] = 0
+            return 0.0
+        step = frame.t - clock.newest
+        if not -MAX_LATE_S * NANOSECONDS <= step <= MAX_GAP_S * NANOSECONDS:
+            self.jumps += 1
+            self._clocks[frame.source] = _Clock(frame.t, now, frame.t)
+            return 0.0
+        if step > 0:
+            clock.newest = frame.t
+            self._played[frame.source] += step
+        if self._speed is None:
+            return 0.0
+        return max(0.0, clock.now + (frame.t - clock.t) / NANOSECONDS / self._speed - now)

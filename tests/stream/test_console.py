@@ -1,0 +1,57 @@
+"""What a person sees: texts as they are, in the styles that were asked for."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from stream.commands.replay_view import ReplayView, plural, print_summary
+from stream.console import event_line, make_console
+from stream.replay import Summary
+from stream.structs import EventData
+
+STRANGE = "[red]x[/red] :fire: [/nothing]"
+
+
+def test_texts_that_look_like_markup_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    make_console().print(STRANGE, style="yellow")
+    make_console(stderr=True).print(STRANGE, style="red")
+    assert capsys.readouterr() == (f"{STRANGE}\n", f"{STRANGE}\n")
+
+
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Console:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    console = make_console()
+    console.file = io.StringIO()
+    return console
+
+
+def test_on_a_terminal_they_have_their_styles(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = terminal(monkeypatch)
+    console.print(STRANGE, style="red")
+    event = EventData("id", "start", "action", "critical", 1, "fall", "falls", 2.0, 1.0, None, 0.5, 0.5, 0.1, None)
+    console.print(event_line(STRANGE, event))
+    plain, line = console.file.getvalue().splitlines()
+    assert plain == f"\x1b[31m{STRANGE}\x1b[0m"
+    assert STRANGE in line
+    assert "\x1b[1;31mfall" in line
+
+
+def test_notes_and_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    console = make_console()
+    ReplayView(console, console, 1).note("the time of [a] jumps")
+    counts = {"frames": 5, "windows": 4, "filling": 3, "low_coverage": 2}
+    summary = Summary(total=6, frames=1, media_s=2.0, wall_s=1.0, counts=counts)
+    summary.people["a"] = 1
+    print_summary(console, summary, Path("[o]"), None)
+    out = capsys.readouterr().out
+    assert "note: the time of [a] jumps" in out
+    assert "0 of 6 files complete, 1 frame, 2.0 s recorded, 1 person track; took 1.0 s, 2 times real time" in out
+    assert "0 events\nnot used: low coverage 2\nevents: [o]\n" in out
+    assert [plural(count, "file") for count in (0, 1, 2)] == ["0 files", "1 file", "2 files"]

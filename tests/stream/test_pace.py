@@ -1,0 +1,53 @@
+"""Each source of a recording is played by its own clock."""
+
+from __future__ import annotations
+
+import pytest
+from poses import frame
+
+from stream.pace import Pacer
+from stream.types import NANOSECONDS
+
+UNIX = 1_700_000_000 * NANOSECONDS
+
+
+def at(seconds: float, source: str = "a") -> object:
+    return frame(round(seconds * NANOSECONDS), source=source)
+
+
+@pytest.mark.parametrize(("speed", "wait"), [(1.0, 2.0), (4.0, 0.5), (0.5, 4.0), (None, 0.0)])
+def test_a_frame_is_due_as_much_later_as_its_capture_time_says(speed: float | None, wait: float) -> None:
+    pacer = Pacer(speed)
+    assert pacer.due(at(7), 100.0) == 0
+    assert pacer.due(at(9), 100.0) == wait
+    assert pacer.due(at(9), 101.0) == max(0.0, wait - 1)
+    assert pacer.due(at(8.99), 200.0) == 0
+    assert (pacer.media_s, pacer.jumps) == (2.0, 0)
+
+
+def test_sources_with_other_clocks_do_not_wait_for_each_other() -> None:
+    pacer = Pacer(1.0)
+    assert pacer.due(at(0), 10.0) == 0
+    assert pacer.due(frame(UNIX, source="b"), 10.0) == 0
+    assert pacer.due(at(1), 10.0) == 1
+    assert pacer.due(frame(UNIX + 2 * NANOSECONDS, source="b"), 11.0) == 1
+    assert (pacer.media_s, pacer.jumps) == (2.0, 0)
+
+
+@pytest.mark.parametrize("to", [-3600.0, 0.0, 3600.0])
+def test_after_a_jump_a_source_starts_anew(to: float) -> None:
+    pacer = Pacer(1.0)
+    pacer.due(at(100), 0.0)
+    pacer.due(at(101), 1.0)
+    assert pacer.due(at(to), 1.0) == 0
+    assert pacer.due(at(to + 2), 1.0) == 2
+    assert (pacer.media_s, pacer.jumps) == (3.0, 1)
+
+
+def test_a_late_frame_moves_no_clock() -> None:
+    pacer = Pacer(1.0)
+    pacer.due(at(0), 0.0)
+    pacer.due(at(1), 1.0)
+    assert pacer.due(at(0.5), 1.0) == 0
+    assert pacer.due(at(2), 1.0) == 1
+    assert (pacer.media_s, pacer.jumps) == (2.0, 0)
