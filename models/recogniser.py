@@ -15,6 +15,7 @@ from models.errors import CheckpointError, ModelError
 from models.graph import JOINTS
 from models.preprocess import preprocess
 from models.stgcn import TextAlignedSTGCN
+from models.tensors import check_tensors
 
 Float32Array = NDArray[np.float32]
 ARCHITECTURES: dict[str, type[nn.Module]] = {"stgcn": TextAlignedSTGCN}
@@ -66,7 +67,7 @@ class Recogniser:
         self.manifest = manifest
         self.device = _device(device)
         network = _build(manifest, where)
-        _check(network, weights, where)
+        check_tensors(network, weights, where)
         network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
         self._network = network.eval().requires_grad_(False).to(self.device)
 
@@ -114,16 +115,3 @@ def _build(manifest: Manifest, where: str) -> nn.Module:
         raise CheckpointError(
             f"{where}: arguments {manifest.arguments} do not fit {manifest.architecture} ({error})"
         ) from error
-
-
-def _check(network: nn.Module, weights: Mapping[str, NDArray[Any]], where: str) -> None:
-    expected = network.state_dict()
-    if lacking := sorted(expected.keys() - weights.keys()):
-        raise CheckpointError(f"{where}: lacks {len(lacking)} tensors, the first {lacking[0]!r}")
-    if foreign := sorted(weights.keys() - expected.keys()):
-        raise CheckpointError(f"{where}: has {len(foreign)} tensors too many, the first {foreign[0]!r}")
-    for name, value in weights.items():
-        if value.shape != tuple(expected[name].shape):
-            raise CheckpointError(f"{where}: {name} is {value.shape}; expected {tuple(expected[name].shape)}")
-        if not np.isfinite(value).all():
-            raise CheckpointError(f"{where}: {name} holds numbers that are not finite")

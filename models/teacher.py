@@ -23,6 +23,7 @@ from safetensors.numpy import load_file
 
 from models.errors import CheckpointError
 from models.shiftgcn import FEATURES, ShiftGCN
+from models.tensors import check_tensors
 
 Float32Array = NDArray[np.float32]
 MAX_BYTES = 64 * 2**20
@@ -159,18 +160,8 @@ def network_of(tensors: dict[str, NDArray[Any]], where: str) -> ShiftGCN:
     if last is None or last.ndim != 1 or not 1 <= len(last) <= MAX_CLASSES:
         raise CheckpointError(f"{where}: has no 'fc.bias' of 1 to {MAX_CLASSES} classes; expected a Shift-GCN")
     network = ShiftGCN(len(last))
-    expected = network.state_dict()
-    if lacking := sorted(expected.keys() - tensors.keys()):
-        raise CheckpointError(f"{where}: lacks {len(lacking)} tensors, the first {lacking[0]!r}")
-    if foreign := sorted(tensors.keys() - expected.keys()):
-        raise CheckpointError(f"{where}: has {len(foreign)} tensors too many, the first {foreign[0]!r}")
+    check_tensors(network, tensors, where)
     for name, value in tensors.items():
-        if value.shape != tuple(expected[name].shape):
-            raise CheckpointError(f"{where}: {name} is {value.shape}; expected {tuple(expected[name].shape)}")
-        if (value.dtype.kind == "f") != expected[name].is_floating_point() or value.dtype.kind not in "fiu":
-            raise CheckpointError(f"{where}: {name} is of {value.dtype}; expected {expected[name].dtype}")
-        if not np.isfinite(value).all():
-            raise CheckpointError(f"{where}: {name} holds numbers that are not finite")
         if name.endswith(("gcn1.shift_in", "gcn1.shift_out")) and (np.sort(value) != np.arange(len(value))).any():
             raise CheckpointError(f"{where}: {name} is no permutation of its {len(value)} places")
         if name.endswith(".xpos") and np.abs(value).max() > 1e-6:
