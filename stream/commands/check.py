@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models.errors import ModelError
 from stream.commands.replay_view import plural
@@ -13,6 +15,9 @@ from stream.console import make_console, unfamiliar_prompts
 from stream.errors import PosewireError
 from stream.sources.base import EndOfSource, SourceTimeout
 from stream.sources.configured import configured_source
+
+if TYPE_CHECKING:
+    from models.recogniser import Recogniser
 
 FIRST_FRAME_S = 2.0
 
@@ -30,7 +35,8 @@ def check_all(path: Path | None) -> int:
         (f"sources[{index}]", lambda index=index: _source(config, index))  # type: ignore[misc]
         for index in range(len(config.sources))
     ]
-    checks += [("model", lambda: _model(config)), ("prompts", lambda: _prompts(config))]
+    model = cache(partial(_load, config))  # once for both; one that fails fails for both
+    checks += [("model", lambda: _model(model())), ("prompts", lambda: _prompts(config, model()))]
     for key, check in checks:
         try:
             console.print(f"ok     {key}: {check()}", soft_wrap=True)
@@ -56,19 +62,22 @@ def _source(config: Config, index: int) -> str:
     return f"{entry.name}: {what}layout {frame.layout}, people in the first frame: {len(frame.track_ids)}"
 
 
-def _model(config: Config) -> str:
+def _load(config: Config) -> Recogniser:
     from stream.service import load_model
 
-    recogniser = load_model(config)
+    return load_model(config)
+
+
+def _model(recogniser: Recogniser) -> str:
     return (
         f"{recogniser.manifest.architecture} on {recogniser.device}, windows of {recogniser.frames} frames at "
         f"{recogniser.rate_hz:g} Hz, {len(recogniser.bank)} known actions"
     )
 
 
-def _prompts(config: Config) -> str:
-    from stream.service import load_model, make_prompts
+def _prompts(config: Config, recogniser: Recogniser) -> str:
+    from stream.service import make_prompts
 
-    prompts = make_prompts(config, load_model(config))
+    prompts = make_prompts(config, recogniser)
     told = f"{plural(len(prompts.prompts), 'prompt')} against {plural(len(prompts.background), 'background text')}"
     return told + (f"; {unfamiliar}" if (unfamiliar := unfamiliar_prompts(prompts)) else "")

@@ -127,7 +127,6 @@ def _leave(child: Child, outlet: Outlet, source: str, fault: str) -> None:
     A process that leaves earlier loses what its reader has not taken: ZeroMQ drops what is left in the socket when the
     other end closes while the reader is behind.
     """
-    child.released = False
     next_report = 0.0
     while not child.released and time.monotonic() < child.deadline:
         now = time.monotonic()

@@ -42,12 +42,12 @@ class _ScoresHead(msgspec.Struct, array_like=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What happened to a source, or that a worker (re)started.
+    """What happened to a source.
 
     Attributes:
-        source: name of the source, or "worker".
-        state: `running`, `ended`, `error` or, of a worker, `started`.
-        detail: one line for people; of a worker that started, the digest of its prompts.
+        source: name of the source.
+        state: `running`, `ended`, `error` or `lost`.
+        detail: one line for people.
         sources: names that the source's frames carried, where it ended.
         frames, dropped: counts so far.
         rate_hz: frames a second lately, by capture time.
@@ -62,12 +62,31 @@ class Status(msgspec.Struct, frozen=True):
     rate_hz: float = 0.0
 
 
-Message = SkeletonFrame | Tracked | Scores | Event | Status
+class WorkerState(msgspec.Struct, frozen=True):
+    """How the worker itself is; a message of its own, since a source may be called anything.
+
+    Attributes:
+        state: `started`, `running` (repeated, for a publisher that was started again) or `stopped`.
+        digest: of its prompts.
+    """
+
+    state: str
+    digest: str
+
+
+Message = SkeletonFrame | Tracked | Scores | Event | Status | WorkerState
 
 _encoder = msgspec.msgpack.Encoder()
 _DECODERS: dict[bytes, msgspec.msgpack.Decoder[Any]] = {
     tag: msgspec.msgpack.Decoder(kind)
-    for tag, kind in ((b"F", _FrameHead), (b"T", _TrackedHead), (b"S", _ScoresHead), (b"E", Event), (b"s", Status))
+    for tag, kind in (
+        (b"F", _FrameHead),
+        (b"T", _TrackedHead),
+        (b"S", _ScoresHead),
+        (b"E", Event),
+        (b"s", Status),
+        (b"w", WorkerState),
+    )
 }
 
 
@@ -86,7 +105,8 @@ def encode(message: Message) -> list[bytes]:
         )
         arrays = (message.similarity, message.probability, message.margin)
         return [b"S", _encoder.encode(scores), *(array.tobytes() for array in arrays)]
-    return [b"E" if isinstance(message, Event) else b"s", _encoder.encode(message)]
+    tag = {Event: b"E", Status: b"s", WorkerState: b"w"}[type(message)]
+    return [tag, _encoder.encode(message)]
 
 
 def _bytes(message: SkeletonFrame | Tracked) -> list[bytes]:
@@ -103,7 +123,7 @@ def decode(parts: list[bytes]) -> Message:
     if tag not in _DECODERS:
         raise ValueError(f"unknown message tag {tag!r}")
     head = _DECODERS[tag].decode(parts[1])
-    if isinstance(head, Event | Status):
+    if isinstance(head, Event | Status | WorkerState):
         return head
     arrays = [np.frombuffer(part, np.float32) for part in parts[2:4]]
     if isinstance(head, _ScoresHead):

@@ -19,7 +19,7 @@ from stream import messages as wire
 from stream.config import Publish
 from stream.config_file import parse_config
 from stream.daemon.child import Child
-from stream.daemon.links import Message, Status, decode
+from stream.daemon.links import Message, Status, WorkerState, decode
 from stream.errors import PosewireError
 from stream.prompts import Prompt
 from stream.publisher import Publisher
@@ -106,6 +106,8 @@ class Outlet:
         try:
             if isinstance(message, Status):
                 self._status(message)
+            elif isinstance(message, WorkerState):
+                self._worker(message)
             elif not isinstance(message, SkeletonFrame):
                 self._wire.put(message)
         except PosewireError as error:
@@ -121,18 +123,14 @@ class Outlet:
         for event in list(self._open.values()):
             self.put(replace(event, phase=Phase.END, t_end=event.t, reason=reason))
 
-    def _status(self, status: Status) -> None:
-        if status.source == "worker" and status.state == "stopped":
-            self.worker_stopped = True
-            return
-        if status.source == "worker" and status.state == "running":
-            if self._publisher.prompts_digest != status.detail:
-                self._publisher.set_prompts(prompt_infos(self._prompts), status.detail)
-            return
-        if status.state == "started":  # a worker that starts has no events: what is open belongs to a dead one
-            self.worker_stopped = False
+    def _worker(self, worker: WorkerState) -> None:
+        self.worker_stopped = worker.state == "stopped"
+        if worker.state == "started":  # one that starts has no events: what is open belongs to a dead one
             self.close_events(EndReason.CRASH)
-            return
+        if self._publisher.prompts_digest != worker.digest:
+            self._publisher.set_prompts(prompt_infos(self._prompts), worker.digest)
+
+    def _status(self, status: Status) -> None:
         known = self._publisher.sources.get(status.source)
         if known is not None and (known.state, known.detail) == (status.state, status.detail):
             # Nothing happened: heartbeats and snapshots carry the new counts.

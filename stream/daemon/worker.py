@@ -11,7 +11,7 @@ from stream.config import Config
 from stream.config_file import parse_config
 from stream.console import unfamiliar_prompts
 from stream.daemon.child import LINGER_MS, Child
-from stream.daemon.links import Status, decode, encode
+from stream.daemon.links import Status, WorkerState, decode, encode
 from stream.pipeline import Output, Pipeline, Tracked
 from stream.service import load_service
 from stream.types import EndReason, Event, Scores, SkeletonFrame
@@ -63,7 +63,8 @@ class Worker:
 
     def run(self, description: str) -> None:
         """Work until stopped and empty; then end all open events."""
-        self._send(Status("worker", "started", self._pipeline.prompts.digest))
+        digest = self._pipeline.prompts.digest
+        self._send(WorkerState("started", digest))
         self._child.tell("ready", description=description, unfamiliar=unfamiliar_prompts(self._pipeline.prompts))
         next_digest = 0.0
         # The last word of a source can still be on its way when its process is gone: its end is waited for.
@@ -75,12 +76,12 @@ class Worker:
             self._child.lost.clear()
             if (now := time.monotonic()) >= next_digest:
                 next_digest = now + DIGEST_S
-                self._send(Status("worker", "running", self._pipeline.prompts.digest))
+                self._send(WorkerState("running", digest))
         self._emit(self._pipeline.finish(EndReason.SHUTDOWN))
-        self._send(Status("worker", "stopped"))
+        self._send(WorkerState("stopped", digest))
         self._child.tell("beat", **self._pipeline.counts, unsent=self._lost)
 
-    def _turn(self, timeout_ms: int) -> int:
+    def _turn(self, timeout_ms: int) -> None:
         """Take what has arrived as one batch, in order."""
         frames: list[SkeletonFrame] = []
         taken = 0
@@ -94,7 +95,6 @@ class Worker:
                 frames = []
                 self._status(message)
         self._emit(self._pipeline.push(frames))
-        return taken
 
     def _status(self, status: Status) -> None:
         """Pass on how a source is; one that ended ends its events, and its capture may leave."""
@@ -122,7 +122,7 @@ class Worker:
             if isinstance(output, self._sent):
                 self._send(output)
 
-    def _send(self, message: Output | Status) -> None:
+    def _send(self, message: Output | Status | WorkerState) -> None:
         """Send to the publisher; while it restarts, the socket holds 10,000 messages, and what is beyond is counted."""
         deadline = time.monotonic() + (1.0 if isinstance(message, Event) else 0.0)
         while True:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from stream.types import SkeletonFrame
+from stream.types import NANOSECONDS, SkeletonFrame
 
 
 class SourceTimeout(Exception):
@@ -113,3 +114,20 @@ class RecordedSource(Source):
         iterator, self._iterator = self._iterator, None
         if iterator is not None:
             iterator.close()  # type: ignore[attr-defined]  # frames() is a generator: this runs its finally blocks
+
+
+class FixedRateFile(RecordedSource):
+    """A recorded file without times: its frames are evenly spaced.
+
+    Args:
+        path: the file.
+        name: the source's name.
+        fps: frames a second.
+    """
+
+    def __init__(self, path: Path, name: str, fps: float = 30.0) -> None:
+        self.path, self.name, self.fps = path, name, fps
+
+    def time(self, seq: int) -> int:
+        """Capture time in ns of the frame of this number."""
+        return round(seq * NANOSECONDS / self.fps)

@@ -7,29 +7,19 @@ at exactly 0 0 0 was not seen. There are no times: 30 frames a second unless tol
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
 from stream.layouts import KINECT_V1_JOINTS
-from stream.sources.base import RecordedSource
+from stream.sources.base import FixedRateFile
 from stream.sources.text_lines import TextLines, body, frame, quoted
-from stream.types import NANOSECONDS, SkeletonFrame
+from stream.types import SkeletonFrame
 
 V = len(KINECT_V1_JOINTS)
 
 
-class KinectV1Csv(RecordedSource):
-    """Frames of a Kinect v1 CSV file, layout `kinect_v1`.
-
-    Args:
-        path: the file.
-        name: the source's name.
-        fps: frames a second.
-    """
-
-    def __init__(self, path: Path, name: str, fps: float = 30.0) -> None:
-        self.path, self.name, self.fps = path, name, fps
+class KinectV1Csv(FixedRateFile):
+    """Frames of a Kinect v1 CSV file, layout `kinect_v1`."""
 
     def frames(self) -> Iterator[SkeletonFrame]:
         """Yield M = 1, V = 20 frames (M = 0 where no joint was seen)."""
@@ -41,7 +31,7 @@ class KinectV1Csv(RecordedSource):
                     raise lines.fault(f"{len(parts)} coordinates; expected 'x y z' for each of {V} joints")
                 joints = np.array(lines.numbers(parts, "'x y z' in metres")).reshape(V, 3)[order]
                 points, confidence = body(joints[None], joints.any(axis=1)[None].astype(np.float32))
-                t = round(seq * NANOSECONDS / self.fps)
+                t = self.time(seq)
                 yield frame(self.name, seq, t, "kinect_v1", points, confidence)
 
     def labels(self) -> Iterator[str]:

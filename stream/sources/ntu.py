@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.sources.base import RecordedSource
+from stream.sources.base import FixedRateFile, RecordedSource
 from stream.sources.text_lines import TRACKING_CONFIDENCE, TextLines, body, frame, quoted
-from stream.types import NANOSECONDS, SkeletonFrame
+from stream.types import SkeletonFrame
 
 V = 25
 MAX_BODIES = 6
@@ -126,17 +126,8 @@ def _read_body(lines: TextLines) -> NtuBody:
     )
 
 
-class NtuSkeleton(RecordedSource):
-    """Frames of an NTU RGB+D `.skeleton` file, layout `kinect_v2`, with the sensor's body ids.
-
-    Args:
-        path: the file.
-        name: the source's name.
-        fps: frames a second.
-    """
-
-    def __init__(self, path: Path, name: str, fps: float = 30.0) -> None:
-        self.path, self.name, self.fps = path, name, fps
+class NtuSkeleton(FixedRateFile):
+    """Frames of an NTU RGB+D `.skeleton` file, layout `kinect_v2`, with the sensor's body ids."""
 
     def frames(self) -> Iterator[SkeletonFrame]:
         """Yield frames of M = 0 to 6 bodies."""
@@ -146,4 +137,4 @@ class NtuSkeleton(RecordedSource):
                 np.array([one.confidence for one in bodies], np.float32).reshape(-1, V),
             )
             ids = np.array([one.id for one in bodies], np.int64)
-            yield frame(self.name, seq, round(seq * NANOSECONDS / self.fps), "kinect_v2", joints, confidence, ids)
+            yield frame(self.name, seq, self.time(seq), "kinect_v2", joints, confidence, ids)

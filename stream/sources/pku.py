@@ -7,29 +7,19 @@ joint of zeros. No times: 30 frames a second unless told otherwise. Source: Liu 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
-from stream.sources.base import RecordedSource
+from stream.sources.base import FixedRateFile
 from stream.sources.text_lines import TextLines, body, frame
-from stream.types import NANOSECONDS, SkeletonFrame
+from stream.types import SkeletonFrame
 
 M, V = 2, 25
 COLUMNS = M * V * 3
 
 
-class PkuText(RecordedSource):
-    """Frames of a PKU-MMD text file, layout `kinect_v2`; bodies have no ids.
-
-    Args:
-        path: the file.
-        name: the source's name.
-        fps: frames a second.
-    """
-
-    def __init__(self, path: Path, name: str, fps: float = 30.0) -> None:
-        self.path, self.name, self.fps = path, name, fps
+class PkuText(FixedRateFile):
+    """Frames of a PKU-MMD text file, layout `kinect_v2`; bodies have no ids."""
 
     def frames(self) -> Iterator[SkeletonFrame]:
         """Yield frames of M = 0, 1 or 2 bodies."""
@@ -44,7 +34,7 @@ class PkuText(RecordedSource):
                         raise lines.fault(f"{len(fields)} numbers; expected {expected}")
                     columns = np.array(lines.numbers(fields, expected)).reshape(M, V, 3)
                     joints, confidence = body(columns, columns.any(axis=-1).astype(np.float32))
-                    t = round(seq * NANOSECONDS / self.fps)
+                    t = self.time(seq)
                     yield frame(self.name, seq, t, "kinect_v2", joints, confidence)
                     seq += 1
                 line = lines.read()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.layouts import layout_for_names
-from train.datasets.labels import SETS, action_of_label, index_of, load_actions
+from train.datasets.labels import action_of_label, index_of, load_actions
 from train.datasets.sequences import Float32Array, Sequence, Span, active_part
 
 LONGEST_CLIP = 600
@@ -42,11 +42,6 @@ def read_set(folder: Path, name: str) -> list[Sequence]:
     if name == "precog16":
         return list(_precog16(arrays))
     return list(_clips(name, arrays))
-
-
-def read_all(folder: Path, names: tuple[str, ...] = SETS) -> list[Sequence]:
-    """All sequences of the named sets."""
-    return [sequence for name in names for sequence in read_set(folder, name)]
 
 
 def read_other_sensor(folder: Path) -> list[Sequence]:

@@ -11,7 +11,7 @@ from poses import frame, person
 
 from stream.daemon import capture
 from stream.daemon.capture import Outlet
-from stream.daemon.links import Status, decode, encode
+from stream.daemon.links import Status, WorkerState, decode, encode
 from stream.pipeline import Tracked
 from stream.types import NANOSECONDS, EndReason, Event, EventKind, Phase, Scores, Severity, SkeletonFrame, Space
 
@@ -35,12 +35,17 @@ ROW = np.array([0.1, 0.2], np.float32)
         Scores("cam", 3, 7, ROW, ROW, -ROW, 0.25, 0.8, "digest"),
         EVENT,
         Status("cam", "error", "gone", ("cam", "cam.a"), 5, 2, 29.97),
+        WorkerState("running", "digest"),
     ],
 )
 def test_messages_arrive_as_they_were(message: object) -> None:
     arrived = decode(encode(message))
     assert type(arrived) is type(message)
-    names = message.__struct_fields__ if isinstance(message, Status) else [field.name for field in fields(message)]
+    names = (
+        message.__struct_fields__
+        if isinstance(message, Status | WorkerState)
+        else [field.name for field in fields(message)]
+    )
     for name in names:
         one, other = getattr(message, name), getattr(arrived, name)
         if isinstance(one, np.ndarray):

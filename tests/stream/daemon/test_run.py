@@ -315,3 +315,11 @@ def test_children_that_are_frozen_do_not_keep_a_daemon_from_stopping(short_path:
         process.terminate()
         process.wait(10)  # four seconds, on a machine that has them
         assert all(gone(child) for child in children)
+
+
+def test_a_source_may_be_called_like_a_process(short_path: Path) -> None:
+    config = write_config(short_path, recorded("worker", DEMO / "Seq1_10.csv", "speed = 8"))
+    with Events(short_path) as events, daemon(config, short_path) as process:
+        for state in ("running", "ended"):
+            events.until(lambda m, state=state: m["source"] == "worker" and m["data"].get("state") == state)
+        assert process.wait(10) == 0
