@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from models.recogniser import Recogniser
 
 Float32Array = NDArray[np.float32]
-FORMAT = 1
+FORMAT = 2
 LAYOUT = "kinect_v2"
 """The only layout that networks are fed: the canonical one."""
 MANIFEST, WEIGHTS, TEXT = "model.json", "model.safetensors", "text.safetensors"
@@ -37,10 +37,49 @@ MAX_FRAMES, MAX_TEXT_DIM = 1024, 8192
 
 
 class KnownAction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An action that the model was trained on: its short name and its sentence."""
+    """An action that the model was trained on.
+
+    Attributes:
+        name: short name, unique in its vocabulary.
+        texts: its descriptions; the first is what people are shown.
+        vocabulary: whose action it is: a softmax runs over each vocabulary.
+        background: whether it is no news to who watches.
+    """
 
     name: str
-    text: str
+    texts: tuple[str, ...]
+    vocabulary: str = "own"
+    background: bool = False
+
+    @property
+    def text(self) -> str:
+        """Its first description."""
+        return self.texts[0]
+
+
+class Band(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How well labels that were held out were told from each other, by text alone.
+
+    Attributes:
+        above: cosine of the nearest known action from which this band counts, up to the next one's.
+        low, mean, high: quartiles and mean of the labels' accuracies.
+        labels: how many there were.
+    """
+
+    above: float
+    low: float
+    mean: float
+    high: float
+    labels: int
+
+
+class Trusted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a prompt's nearness to the known actions is worth (see `models.heads.Trust`); `bands` are for people."""
+
+    cosines: tuple[float, ...]
+    weights: tuple[float, ...]
+    unknown_below: float
+    bands: tuple[Band, ...] = ()
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -51,11 +90,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         architecture, arguments: name and arguments of the network (see `models.recogniser.ARCHITECTURES`).
         layout: name of the joint layout of its windows.
         rate_hz, frames: rate and length of its windows.
-        preprocess: how windows are normalised.
+        preprocess: how windows are normalised; a streaming network has its own way (`models.normaliser`).
         text_model, text_dim: name and dimension D of the text model.
-        temperature: what similarities are divided by before the softmax over the bank; calibrated.
+        temperature: what similarities are divided by before the softmax over the bank; calibrated. Without effect on
+            networks that give probabilities.
         enter, exit: suggested thresholds of an event's probability.
         bank: the actions that it was trained on.
+        trust: what a prompt's nearness to the bank is worth; None for networks that are compared with texts directly.
         background: texts of what is no news.
         texts: the texts whose vectors are shipped, in their order.
         training: data, people, seeds, code version and results, for the record.
@@ -69,13 +110,14 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     layout: str
     rate_hz: float
     frames: int
-    preprocess: PreprocessOptions
+    preprocess: PreprocessOptions = PreprocessOptions()
     text_model: str
     text_dim: int
-    temperature: float
+    temperature: float = 1.0
     enter: float
     exit: float
     bank: tuple[KnownAction, ...]
+    trust: Trusted | None = None
     background: tuple[str, ...]
     texts: tuple[str, ...]
     training: dict[str, Any]
@@ -84,7 +126,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     text_sha256: str = ""
 
 
-def save(folder: Path, manifest: Manifest, weights: Mapping[str, NDArray[Any]], text_vectors: Float32Array) -> Manifest:
+def save(
+    folder: Path,
+    manifest: Manifest,
+    weights: Mapping[str, NDArray[Any]],
+    text_vectors: Float32Array,
+    references: Float32Array | None = None,
+) -> Manifest:
     """Write a checkpoint; the manifest last, so that a half-written one is refused by its digests.
 
     Args:
@@ -92,22 +140,35 @@ def save(folder: Path, manifest: Manifest, weights: Mapping[str, NDArray[Any]], 
         manifest: its digests are filled in.
         weights: the network's state.
         text_vectors: (len(manifest.texts), D) float32, unit norm.
+        references: (R, E) float32, unit norm: see `read_references`.
 
     Returns:
         The manifest as written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = format_safetensors({name: np.array(value, order="C") for name, value in weights.items()})
-    vectors = format_safetensors({"vectors": np.ascontiguousarray(text_vectors, np.float32)})
+    shipped = {"vectors": np.ascontiguousarray(text_vectors, np.float32)}
+    if references is not None and len(references):
+        shipped["references"] = np.ascontiguousarray(references, np.float32)
+    vectors = format_safetensors(shipped)
     manifest = msgspec.structs.replace(
         manifest, weights_sha256=sha256(tensors).hexdigest(), text_sha256=sha256(vectors).hexdigest()
     )
-    json = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-    for name, data in ((WEIGHTS, tensors), (TEXT, vectors), (MANIFEST, json + b"\n")):
-        temporary = folder / f".{name}.{os.getpid()}"
-        temporary.write_bytes(data)
-        temporary.replace(folder / name)
+    for name, data in ((WEIGHTS, tensors), (TEXT, vectors)):
+        _replace(folder / name, data)
+    return write_manifest(folder, manifest)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
+    """Write what a checkpoint says of itself, as given."""
+    _replace(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
     return manifest
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(data)
+    temporary.replace(path)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -159,6 +220,23 @@ def read_text(folder: Path, manifest: Manifest) -> dict[str, Float32Array]:
     return dict(zip(manifest.texts, vectors, strict=True))
 
 
+def read_references(folder: Path, manifest: Manifest) -> Float32Array | None:
+    """Embeddings (R, E) float32 of what the model knows, which actions known by examples compete with; None without.
+
+    They are unit vectors, each the mean direction of the windows of one action.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or they are no unit vectors.
+    """
+    path = folder / TEXT
+    references = read_tensors(path, manifest.text_sha256).get("references")
+    if references is None:
+        return None
+    if references.ndim != 2 or not (np.abs(np.linalg.norm(references.astype(float), axis=1) - 1) < 1e-2).all():
+        raise CheckpointError(f"{path}: its references {references.shape} are no rows of unit length")
+    return references.astype(np.float32)
+
+
 def load(folder: Path, device: str = "auto") -> Recogniser:
     """Load a model, ready to encode.
 
@@ -173,9 +251,10 @@ def load(folder: Path, device: str = "auto") -> Recogniser:
     from models.recogniser import Recogniser
 
     manifest = read_manifest(folder)
-    text = read_text(folder, manifest)
+    text, references = read_text(folder, manifest), read_references(folder, manifest)
     path = folder / WEIGHTS
-    return Recogniser(manifest, read_tensors(path, manifest.weights_sha256), text, device=device, where=str(path))
+    weights = read_tensors(path, manifest.weights_sha256)
+    return Recogniser(manifest, weights, text, references=references, device=device, where=str(path))
 
 
 def read_tensors(path: Path, digest: str) -> dict[str, NDArray[Any]]:

@@ -1,4 +1,4 @@
-"""A loaded model: windows in, unit features in the text space out."""
+"""A loaded model: windows in, features out, and the head that makes scores of them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from torch import nn
 from models.checkpoint import KnownAction, Manifest
 from models.errors import CheckpointError, ModelError
 from models.graph import JOINTS
+from models.heads import BankHead, Head, TextHead, Trust
+from models.normaliser import NormaliserState, normalise
 from models.preprocess import preprocess
 from models.stgcn import TextAlignedSTGCN
+from models.streaming import StreamingNetwork
 from models.tensors import check_tensors
 
 Float32Array = NDArray[np.float32]
-ARCHITECTURES: dict[str, type[nn.Module]] = {"stgcn": TextAlignedSTGCN}
-"""Networks by name; each maps (N, 3, T, V) to unit vectors (N, D) and takes `text_dim`."""
+ARCHITECTURES: dict[str, type[nn.Module]] = {"stgcn": TextAlignedSTGCN, "streaming": StreamingNetwork}
+"""Networks by name: "stgcn" gives unit vectors in the text space, "streaming" probabilities of the bank's actions."""
 
 
 class Recogniser:
@@ -31,15 +34,19 @@ class Recogniser:
         manifest: what the model is.
         weights: the network's state.
         text: shipped text vectors.
+        references: embeddings of what it knows, see `models.checkpoint.read_references`.
         device: "auto", "cpu" or "cuda".
         where: named in errors.
 
     Attributes:
         rate_hz, frames: rate and length T of the windows that it takes.
-        text_model, text_dim: name and dimension of the text model that features are compared with.
-        temperature, enter, exit: see `models.checkpoint.Manifest`.
+        text_model, text_dim: name and dimension of the text model of its texts.
+        enter, exit: see `models.checkpoint.Manifest`.
         bank, background: the actions that it knows, and the texts of what is no news.
         text: shipped text vectors, (D,) float32 each.
+        embedding_dim: E of its embeddings.
+        references: (R, E) float32; R may be 0.
+        head: makes scores of its features.
         digest: sha256 of the weights.
         device: where it runs, "cpu" or "cuda".
 
@@ -54,22 +61,31 @@ class Recogniser:
         weights: Mapping[str, NDArray[Any]],
         text: Mapping[str, Float32Array],
         *,
+        references: Float32Array | None = None,
         device: str = "auto",
         where: str = "weights",
     ) -> None:
         self.rate_hz, self.frames = manifest.rate_hz, manifest.frames
         self.text_model, self.text_dim = manifest.text_model, manifest.text_dim
-        self.temperature, self.enter, self.exit = manifest.temperature, manifest.enter, manifest.exit
+        self.enter, self.exit = manifest.enter, manifest.exit
         self.bank: tuple[KnownAction, ...] = manifest.bank
         self.background = manifest.background
         self.text = dict(text)
         self.digest = manifest.weights_sha256
         self.manifest = manifest
         self.device = _device(device)
-        network = _build(manifest, where)
-        check_tensors(network, weights, where)
-        network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
-        self._network = network.eval().requires_grad_(False).to(self.device)
+        self._network = _build(manifest, where)
+        check_tensors(self._network, weights, where)
+        self._network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+        self._network.eval().requires_grad_(False).to(self.device)
+        self.head: Head = TextHead(manifest.temperature)
+        self.embedding_dim = manifest.text_dim
+        if isinstance(self._network, StreamingNetwork):
+            self.head = _bank_head(manifest, self.text, self._network.get_buffer("usual").cpu().numpy(), where)
+            self.embedding_dim = len(self._network.get_buffer("centre"))
+        self.references = np.zeros((0, self.embedding_dim), np.float32) if references is None else references
+        if self.references.shape[1] != self.embedding_dim:
+            raise CheckpointError(f"{where}: references {self.references.shape}; expected (R, {self.embedding_dim})")
 
     def encode(self, x: Float32Array, mask: Float32Array) -> Float32Array:
         """Encode windows.
@@ -79,20 +95,42 @@ class Recogniser:
             mask: (N, T, V) float32, confidence; 0 where nothing was seen.
 
         Returns:
-            (N, D) float32, unit norm.
+            (N, F) float32, what `head` takes; the last columns are the embedding (see `embedding`).
 
         Raises:
             ValueError: the shapes do not fit.
         """
         if x.shape[1:] != (3, self.frames, len(JOINTS)) or mask.shape != (len(x), self.frames, len(JOINTS)):
             raise ValueError(f"expected windows (N, 3, {self.frames}, {len(JOINTS)}), got {x.shape} and {mask.shape}")
+        return self.encode_clips(x, mask)
+
+    def encode_clips(self, x: Float32Array, mask: Float32Array) -> Float32Array:
+        """`encode` for clips of any one length of at least `frames`: the whole of each is one window.
+
+        Raises:
+            ValueError: the shapes do not fit.
+        """
+        if x.shape[2] < self.frames or mask.shape != (len(x), x.shape[2], len(JOINTS)):
+            raise ValueError(
+                f"expected clips (N, 3, T >= {self.frames}, {len(JOINTS)}), got {x.shape} and {mask.shape}"
+            )
+        network = self._network
         if len(x) == 0:
-            return np.zeros((0, self.text_dim), np.float32)
-        normalised = preprocess(x, mask, self.manifest.preprocess)
+            known = len(self.bank) if isinstance(self.head, BankHead) else 0
+            return np.zeros((0, known + self.embedding_dim), np.float32)
         with torch.inference_mode():
-            z = self._network(torch.from_numpy(normalised).to(self.device))
-            features: Float32Array = z.float().cpu().numpy()
-        return features
+            if not isinstance(network, StreamingNetwork):
+                inputs = preprocess(x, mask, self.manifest.preprocess)
+                features: Float32Array = network(torch.from_numpy(inputs).to(self.device)).float().cpu().numpy()
+                return features
+            state = NormaliserState.new(len(x))
+            inputs = normalise(x.transpose(0, 2, 3, 1), mask, state, self.rate_hz)
+            judged = network.judge(network(torch.from_numpy(inputs).to(self.device), whole=x.shape[2] > self.frames))
+            return np.asarray(judged.cpu().numpy(), np.float32)
+
+    def embedding(self, features: Float32Array) -> Float32Array:
+        """What features are compared with each other by: (N, F) to (N, E), unit norm."""
+        return features[:, len(self.bank) :] if isinstance(self.head, BankHead) else features
 
 
 def _device(name: str) -> str:
@@ -107,11 +145,38 @@ def _build(manifest: Manifest, where: str) -> nn.Module:
     kind = ARCHITECTURES.get(manifest.architecture)
     if kind is None:
         raise CheckpointError(f"{where}: architecture {manifest.architecture!r}; known: {', '.join(ARCHITECTURES)}")
-    if manifest.arguments.get("text_dim", manifest.text_dim) != manifest.text_dim:
-        raise CheckpointError(f"{where}: text_dim {manifest.arguments['text_dim']} is not that of the text model")
+    arguments = dict(manifest.arguments)
+    if kind is TextAlignedSTGCN:
+        if arguments.setdefault("text_dim", manifest.text_dim) != manifest.text_dim:
+            raise CheckpointError(f"{where}: text_dim {arguments['text_dim']} is not that of the text model")
+    elif arguments.get("own", 0) + arguments.get("taught", 0) != len(manifest.bank) or not manifest.bank:
+        raise CheckpointError(f"{where}: own + taught is not {len(manifest.bank)}, the number of actions in the bank")
     try:
-        return kind(**{**manifest.arguments, "text_dim": manifest.text_dim})
-    except (TypeError, ValueError) as error:
+        return kind(**arguments)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{where}: arguments {manifest.arguments} do not fit {manifest.architecture} ({error})"
         ) from error
+
+
+def _bank_head(manifest: Manifest, text: Mapping[str, Float32Array], average: Float32Array, where: str) -> BankHead:
+    missing = [t for action in manifest.bank for t in action.texts if t not in text]
+    if missing or manifest.trust is None or not all(action.texts for action in manifest.bank):
+        what = (
+            f"no vector of {missing[0]!r}"
+            if missing
+            else "no trust"
+            if manifest.trust is None
+            else "an action without text"
+        )
+        raise CheckpointError(f"{where}: {what}; a streaming model is shipped with both for its whole bank")
+    trust = manifest.trust
+    if len(trust.cosines) != len(trust.weights) or not trust.cosines or list(trust.cosines) != sorted(trust.cosines):
+        raise CheckpointError(f"{where}: trust needs as many weights as increasing cosines")
+    names = list(dict.fromkeys(action.vocabulary for action in manifest.bank))
+    return BankHead(
+        bank=tuple(np.stack([text[t] for t in action.texts]) for action in manifest.bank),
+        vocabulary=np.array([names.index(action.vocabulary) for action in manifest.bank]),
+        trust=Trust(trust.cosines, trust.weights, trust.unknown_below),
+        average=average,
+    )

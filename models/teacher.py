@@ -93,7 +93,6 @@ class Teacher:
         by_length: dict[int, list[int]] = defaultdict(list)
         for i, clip in enumerate(clips):
             by_length[clip.shape[1]].append(i)
-        logits = torch.zeros(len(clips), self.classes)
         features = torch.zeros(len(clips), FEATURES)
         for length, rows in by_length.items():
             step = max(1, ROWS // length)

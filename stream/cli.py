@@ -11,6 +11,9 @@ from typing import Annotated
 
 import typer
 
+from stream.cli_eval import eval_app
+from stream.cli_options import ConfigOption, leave
+
 app = typer.Typer(
     name="posewire",
     help="Joints in, named actions and alarms out, in real time.",
@@ -21,6 +24,7 @@ app = typer.Typer(
 )
 prompts_app = typer.Typer(help="What is watched for.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(prompts_app, name="prompts")
+app.add_typer(eval_app, name="eval")
 
 
 def _version(wanted: bool) -> None:
@@ -40,10 +44,6 @@ def top(
     """Joints in, named actions and alarms out, in real time."""
 
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="Configuration; ./config.toml if there is one, else the defaults."),
-]
 PromptOption = Annotated[
     list[str] | None,
     typer.Option("--prompt", metavar="TEXT", help="Watch for this instead of the configured prompts; repeatable."),
@@ -65,7 +65,7 @@ def replay(
     """Replay recorded skeleton files: frames in, events out."""
     from stream.commands.replay import replay_files
 
-    _exit(replay_files(paths, speed=speed, texts=prompt or [], out=out, report=report, publish=publish, config=config))
+    leave(replay_files(paths, speed=speed, texts=prompt or [], out=out, report=report, publish=publish, config=config))
 
 
 @app.command()
@@ -73,7 +73,7 @@ def run(config: ConfigOption = None) -> None:
     """Run the daemon until Ctrl-C or the end of all files."""
     from stream.commands.run import run_daemon
 
-    _exit(run_daemon(config))
+    leave(run_daemon(config))
 
 
 @app.command()
@@ -93,7 +93,7 @@ def watch(
     """Show what a daemon publishes, from now on."""
     from stream.commands.watch import watch_events
 
-    _exit(watch_events(topics or [], connect=connect, query=query, json=json, config=config))
+    leave(watch_events(topics or [], connect=connect, query=query, json=json, config=config))
 
 
 @app.command()
@@ -101,7 +101,7 @@ def check(config: ConfigOption = None) -> None:
     """Check configuration, sources, model and prompts."""
     from stream.commands.check import check_all
 
-    _exit(check_all(config))
+    leave(check_all(config))
 
 
 @app.command()
@@ -117,7 +117,7 @@ def record(
     """Record the configured sources, or convert skeleton files."""
     from stream.commands.record import record_frames
 
-    _exit(record_frames(out, paths or [], seconds=seconds, force=force, config=config))
+    leave(record_frames(out, paths or [], seconds=seconds, force=force, config=config))
 
 
 @app.command()
@@ -129,7 +129,7 @@ def bench(
     """Measure how fast a replay runs on this machine."""
     from stream.commands.bench import bench_replay
 
-    _exit(bench_replay(seconds=seconds, runs=runs, out=json))
+    leave(bench_replay(seconds=seconds, runs=runs, out=json))
 
 
 @app.command()
@@ -140,7 +140,7 @@ def schema(
     """Print the JSON schemas of the messages."""
     from stream.commands.schema import show_schema
 
-    _exit(show_schema(name, out))
+    leave(show_schema(name, out))
 
 
 @prompts_app.command("list")
@@ -148,22 +148,63 @@ def prompts_list(config: ConfigOption = None) -> None:
     """List the prompts, their thresholds, and what they compete with."""
     from stream.commands.prompts import list_prompts
 
-    _exit(list_prompts(config))
+    leave(list_prompts(config))
 
 
 @prompts_app.command("test")
 def prompts_test(
-    text: Annotated[str, typer.Argument(help="What a person might be doing.")], config: ConfigOption = None
+    texts: Annotated[
+        list[str], typer.Argument(metavar="TEXT...", help="What a person might be doing, in one way or several.")
+    ],
+    config: ConfigOption = None,
 ) -> None:
-    """Show which actions the model knows that are nearest to a text."""
+    """Say how well the model knows an action: the known ones nearest to it, and how often such texts were right."""
     from stream.commands.prompts import test_prompt
 
-    _exit(test_prompt(text, config))
+    leave(test_prompt(texts, config))
 
 
-def _exit(code: int) -> None:
-    if code:
-        raise typer.Exit(code)
+@app.command()
+def teach(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="What to call the action.")] = None,
+    clips: Annotated[
+        list[str] | None, typer.Argument(metavar="CLIP", help="1 to 10 recordings of it, and little else.")
+    ] = None,
+    from_event: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="An event of a running daemon as an example; repeatable.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(metavar="DESCRIPTION", help="What people are told that it is.")] = None,
+    severity: Annotated[str, typer.Option(metavar="info|warning|critical", help="Above info: an alarm.")] = "info",
+    force: Annotated[bool, typer.Option("--force", help="Replace what was taught under this name.")] = False,
+    query: Annotated[
+        str | None, typer.Option(metavar="ENDPOINT", help="Where to ask for events; default: as configured.")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Show what was taught.")] = False,
+    forget: Annotated[str | None, typer.Option(metavar="NAME", help="Remove what was taught under a name.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Teach an action by 1 to 10 examples: recordings, or events of a running daemon."""
+    if sum((name is not None, list_, forget is not None)) != 1:
+        raise typer.BadParameter("expected one of NAME with its examples, --list, --forget NAME")
+    from stream.commands.teach import forget_action, list_actions, teach_action
+
+    if list_:
+        leave(list_actions(config))
+    elif forget is not None:
+        leave(forget_action(forget, config))
+    elif name is not None:
+        leave(
+            teach_action(
+                name,
+                clips or [],
+                events=from_event or [],
+                text=text,
+                severity=severity,
+                force=force,
+                query=query,
+                config=config,
+            )
+        )
 
 
 def main() -> None:

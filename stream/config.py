@@ -124,6 +124,24 @@ class Background(_Section):
     bank: Flag = True
 
 
+class ExamplesSection(_Section):
+    """Where `posewire teach` keeps actions known by examples; an empty path is nowhere."""
+
+    path: Annotated[str, Field(max_length=4096)] = "examples"
+
+    @field_validator("path")
+    @classmethod
+    def _path(cls, path: str) -> str:
+        return _file_path(path) if path else path
+
+
+class Prototypes(ExamplesSection):
+    """Online prototypes (see `models.prototypes`), and the file that they are kept in; an empty path is memory only."""
+
+    enabled: Flag = True
+    path: Annotated[str, Field(max_length=4096)] = ""
+
+
 class PromptEntry(_Section):
     """One `[[prompts]]` block."""
 
@@ -132,6 +150,7 @@ class PromptEntry(_Section):
     severity: Severity = Severity.INFO
     enter: Probability | None = None
     exit: Probability | None = None
+    also: tuple[Description, ...] = ()
 
     @model_validator(mode="after")
     def _complete(self) -> PromptEntry:
@@ -143,7 +162,7 @@ class PromptEntry(_Section):
 
     def prompt(self) -> Prompt:
         """The prompt that this block describes."""
-        return Prompt(self.name, self.text, self.severity, self.enter, self.exit)
+        return Prompt(self.name, self.text, self.severity, self.enter, self.exit, self.also)
 
 
 class FileSource(_Section):
@@ -202,6 +221,12 @@ class Publish(_Section):
 
 
 DEFAULT_PROMPTS = (
+    PromptEntry(
+        text="a person falls to the floor",
+        name="fall",
+        severity=Severity.CRITICAL,
+        also=("a person collapses", "a person trips and falls down"),
+    ),
     PromptEntry(text="a person punches", name="punch", severity=Severity.WARNING),
     PromptEntry(text="a person kicks", name="kick", severity=Severity.WARNING),
     PromptEntry(text="a person waves a hand", name="wave"),
@@ -218,6 +243,8 @@ class Config(_Section):
     tracking: Tracking = Tracking()
     events: Events = Events()
     background: Background = Background()
+    examples: ExamplesSection = ExamplesSection()
+    prototypes: Prototypes = Prototypes()
     prompts: tuple[PromptEntry, ...] = DEFAULT_PROMPTS
     sources: tuple[SourceEntry, ...] = ()
     publish: Publish = Publish()

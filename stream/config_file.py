@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from stream.config import Config, FileSource, Model, PromptEntry, SourceEntry, SyntheticSource
+from stream.config import Config, ExamplesSection, FileSource, Model, PromptEntry, SourceEntry, SyntheticSource
 from stream.errors import PosewireError
 
 MAX_VALUE = 80
@@ -63,6 +63,8 @@ def parse_config(data: dict[str, Any], path: Path) -> Config:
         update={
             "sources": tuple(_anchored(source, path.parent) for source in config.sources),
             "model": _anchored_model(config.model, path.parent),
+            "examples": _anchored_examples(config.examples, path.parent),
+            "prototypes": _anchored_examples(config.prototypes, path.parent),
         }
     )
 
@@ -75,6 +77,10 @@ def _anchored(source: SourceEntry, folder: Path) -> SourceEntry:
 
 def _anchored_model(model: Model, folder: Path) -> Model:
     return model if model.path == "default" else model.model_copy(update={"path": str((folder / model.path).resolve())})
+
+
+def _anchored_examples(section: ExamplesSection, folder: Path) -> ExamplesSection:
+    return section.model_copy(update={"path": str((folder / section.path).resolve())}) if section.path else section
 
 
 def _key(location: tuple[int | str, ...], data: dict[str, Any]) -> str:

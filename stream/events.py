@@ -112,10 +112,32 @@ class EventEngine:
         """End everything, in the order in which the tracks appeared."""
         return [event for source, track in list(self._tracks) for event in self.end_track(source, track, reason)]
 
+    def exchange(self, prompts: Sequence[Prompt]) -> list[Event]:
+        """Watch for other prompts from now on: those of a name that stays go on, events of the others end."""
+        names = [prompt.name for prompt in self._prompts]
+        staying = {prompt.name for prompt in prompts}
+        ended = []
+        for key, states in self._tracks.items():
+            known = dict(zip(names, states, strict=True))
+            for name, state in known.items():
+                if name not in staying and state.opened is not None:
+                    ended.append(self._end(state, state.opened, state.last_above, EndReason.PROMPT_REMOVED))
+            self._tracks[key] = [known.get(prompt.name) or self._new_state() for prompt in prompts]
+        self._prompts = tuple(prompts)
+        return ended
+
+    def open_events(self, source: str, track: int) -> list[Event]:
+        """The last state of each event of a track that has not ended, whether it was told or not."""
+        states = self._tracks.get((source, track), ())
+        return [state.opened for state in states if state.opened is not None]
+
+    def _new_state(self) -> _State:
+        return _State(deque(maxlen=self._settings.of))
+
     def _states(self, source: str, track: int) -> list[_State]:
         states = self._tracks.get((source, track))
         if states is None:
-            states = [_State(deque(maxlen=self._settings.of)) for _ in self._prompts]
+            states = [self._new_state() for _ in self._prompts]
             self._tracks[source, track] = states
         return states
 

@@ -7,12 +7,13 @@ windows that they complete as one batch.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
+from models.prototypes import OnlinePrototypes
 from stream.events import EventEngine, EventSettings
 from stream.layouts import CANONICAL, layout
 from stream.prompts import PromptSet
@@ -21,8 +22,10 @@ from stream.types import (
     NANOSECONDS,
     EndReason,
     Event,
+    Example,
     Float32Array,
     Int64Array,
+    Phase,
     Scores,
     SkeletonFrame,
     Space,
@@ -61,7 +64,7 @@ class Tracked:
     confidence: Float32Array
 
 
-Output = Tracked | Scores | Event
+Output = Tracked | Scores | Event | Example
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,9 @@ class Pipeline:
         prompts: what to watch for.
         settings: see `PipelineSettings`.
         salt: see `stream.events.EventEngine`.
+        embedding: gives embeddings (N, E) of features; with it, the start and the end of an event come with the
+            event's `Example`.
+        prototypes: of the prompts with texts, which are the first; needs `embedding`. None: texts alone decide.
 
     Attributes:
         prompts: what is watched for.
@@ -105,7 +111,14 @@ class Pipeline:
     """
 
     def __init__(
-        self, encoder: Encoder, prompts: PromptSet, settings: PipelineSettings | None = None, *, salt: str = ""
+        self,
+        encoder: Encoder,
+        prompts: PromptSet,
+        settings: PipelineSettings | None = None,
+        *,
+        salt: str = "",
+        embedding: Callable[[Float32Array], Float32Array] | None = None,
+        prototypes: OnlinePrototypes | None = None,
     ) -> None:
         self._settings = settings or PipelineSettings()
         self._encoder = encoder
@@ -114,6 +127,10 @@ class Pipeline:
         self._sources: dict[str, _SourceState] = {}
         self._born: dict[str, int] = {}
         self._counts: Counter[str] = Counter()
+        self._embedding = embedding
+        self._prototypes = prototypes
+        self._examples: dict[str, Example] = {}
+        """Of each event that has not ended."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -125,7 +142,8 @@ class Pipeline:
         """Take frames, in the order of capture within each source.
 
         Returns:
-            For each frame its `Tracked`, then the `Scores` of each window that it completed with the events they cause.
+            For each frame its `Tracked`, then the `Scores` of each window that it completed with the events they cause,
+            each after its `Example`, if any.
         """
         steps: list[Tracked | Window | _TrackEnd] = []
         for frame in frames:
@@ -137,26 +155,54 @@ class Pipeline:
             if isinstance(step, Tracked):
                 outputs.append(step)
             elif isinstance(step, _TrackEnd):
-                outputs.extend(self._engine.end_track(step.source, step.track, step.reason))
+                outputs.extend(self._told(self._engine.end_track(step.source, step.track, step.reason)))
             elif step.coverage < self._settings.min_coverage:
-                outputs.extend(self._engine.abstain(step.source, step.track, step.t1))
+                outputs.extend(self._told(self._engine.abstain(step.source, step.track, step.t1)))
             else:
-                scores = next(scored)
+                scores, embedding = next(scored)
                 outputs.append(scores)
-                outputs.extend(self._engine.push(scores))
+                events = self._engine.push(scores)
+                if embedding is not None:
+                    self._remember(scores, embedding)
+                outputs.extend(self._told(events))
         return outputs
 
-    def end_source(self, source: str, reason: EndReason = EndReason.SOURCE_END) -> list[Event]:
+    def exchange(self, prompts: PromptSet) -> list[Event | Example]:
+        """Watch for other prompts from now on: open events of those that stay, by name, go on; the others end."""
+        self.prompts = prompts
+        return self._told(self._engine.exchange(prompts.prompts))
+
+    def end_source(self, source: str, reason: EndReason = EndReason.SOURCE_END) -> list[Event | Example]:
         """End the open events of a source that ended and forget its tracks."""
         state = self._sources.pop(source, None)
         if state is not None:  # should it come back, its track ids go on
             self._born[source] = state.tracker.born
-        return self._engine.end_source(source, reason)
+        return self._told(self._engine.end_source(source, reason))
 
-    def finish(self, reason: EndReason = EndReason.SHUTDOWN) -> list[Event]:
+    def finish(self, reason: EndReason = EndReason.SHUTDOWN) -> list[Event | Example]:
         """End all open events of all sources."""
         self._sources.clear()
-        return self._engine.end_all(reason)
+        return self._told(self._engine.end_all(reason))
+
+    def _remember(self, scores: Scores, embedding: Float32Array) -> None:
+        """Keep the embedding of a window as the example of the open events that were never surer."""
+        for event in self._engine.open_events(scores.source, scores.track):
+            if event.t == scores.t and event.score >= event.peak:
+                model = self.prompts.model_digest
+                self._examples[event.id] = Example(
+                    event.id, event.source, event.name, event.t, event.score, model, embedding.copy()
+                )
+
+    def _told(self, events: Sequence[Event]) -> list[Event | Example]:
+        """Events, the start and the end of each after its example: whoever hears of it can ask for it."""
+        told: list[Event | Example] = []
+        for event in events:
+            if event.phase is not Phase.UPDATE and event.id in self._examples:
+                told.append(self._examples[event.id])
+            if event.phase is Phase.END:
+                self._examples.pop(event.id, None)
+            told.append(event)
+        return told
 
     def _track(self, frame: SkeletonFrame) -> list[Tracked | Window | _TrackEnd]:
         self._counts["frames"] += 1
@@ -198,15 +244,22 @@ class Pipeline:
                 steps.append(Window(frame.source, track, cut.t0, cut.t1, cut.x, cut.mask, cut.coverage))
         return steps
 
-    def _score(self, windows: Sequence[Window]) -> list[Scores]:
-        scores = []
+    def _score(self, windows: Sequence[Window]) -> list[tuple[Scores, Float32Array | None]]:
+        """The scores of windows, and their embeddings if they are wanted."""
+        scores: list[tuple[Scores, Float32Array | None]] = []
         for start in range(0, len(windows), self._settings.max_batch):
             batch = windows[start : start + self._settings.max_batch]
             features = self._encoder.encode(np.stack([w.x for w in batch]), np.stack([w.mask for w in batch]))
             similarity, probability, margin = self.prompts.score(features)
+            embeddings = None if self._embedding is None else self._embedding(features)
+            if self._prototypes is not None and embeddings is not None:
+                told = slice(0, self._prototypes.prompts)
+                for row, embedding in zip(probability, embeddings, strict=True):
+                    # Prompts that mean the same add to more than 1, and one may be given the shares of the others.
+                    row[told] = np.minimum(self._prototypes.adapt(row[told], embedding), 1.0)
             self._counts["windows"] += len(batch)
-            scores += [
-                Scores(
+            for n, window in enumerate(batch):
+                one = Scores(
                     source=window.source,
                     track=window.track,
                     t=window.t1,
@@ -217,6 +270,5 @@ class Pipeline:
                     coverage=window.coverage,
                     prompts_digest=self.prompts.digest,
                 )
-                for n, window in enumerate(batch)
-            ]
+                scores.append((one, None if embeddings is None else embeddings[n]))
         return scores

@@ -11,7 +11,7 @@ import msgspec
 
 from stream.journal import Journal
 from stream.messages import Message, MessageError, encode, topic_of
-from stream.query import PromptInfo
+from stream.query import MAX_EMBEDDING, MAX_EXAMPLES, ExampleReply, PromptInfo
 from stream.structs import (
     MAX_TEXT,
     VERSION,
@@ -26,7 +26,7 @@ from stream.structs import (
 from stream.topics import Kind, check_name
 
 if TYPE_CHECKING:
-    from stream.types import Event, Float32Array, Scores, SkeletonFrame
+    from stream.types import Event, Example, Float32Array, Scores, SkeletonFrame
 
 MAX_SOURCES = 256
 """Sources told of in heartbeats and snapshots, the most recently changed ones."""
@@ -36,6 +36,7 @@ RATE_DECIMALS = 2
 
 _SLACK = 1e-4
 """How far rounding may carry a score out of its range."""
+_UNIT_SLACK = 1e-2
 
 
 def seconds(t: int) -> float:
@@ -112,6 +113,7 @@ class Publisher:
         self.prompts: list[PromptInfo] = []
         self.prompts_digest = ""
         self.sources: dict[str, SourceState] = {}
+        self._examples: dict[str, Example] = {}
         self._clock = clock
         self._started = time.monotonic()
         self._seqs = dict.fromkeys(Kind, 0)
@@ -119,6 +121,40 @@ class Publisher:
     def set_prompts(self, prompts: Iterable[PromptInfo], digest: str) -> None:
         """Take note of the prompts in use, for snapshots."""
         self.prompts, self.prompts_digest = list(prompts), digest
+
+    def keep_example(self, example: Example) -> None:
+        """Keep an event's example for who asks for it, in place of an earlier one, and forget the oldest.
+
+        Raises:
+            MessageError: it does not fit the contract.
+        """
+        length = float(example.embedding @ example.embedding)
+        if not abs(length - 1) < _UNIT_SLACK or len(example.embedding) > MAX_EMBEDDING:
+            raise MessageError(f"example of event {example.event[:80]!r}: expected a unit vector")
+        self._examples.pop(example.event, None)
+        self._examples[example.event] = example
+        if len(self._examples) > MAX_EXAMPLES:
+            del self._examples[next(iter(self._examples))]
+
+    def example(self, event: str, request: str) -> ExampleReply | None:
+        """Return the reply to a request, of this id, for the example of an event; None if there is none."""
+        kept = self._examples.get(event)
+        if kept is None:
+            return None
+        return ExampleReply(
+            VERSION,
+            "example",
+            request,
+            self.node,
+            self.epoch,
+            event=kept.event,
+            source=kept.source,
+            name=kept.name,
+            t=seconds(kept.t),
+            score=rounded(kept.score, 0.0, 1.0, "score of an example"),
+            model=kept.model,
+            embedding=[rounded(number, -1.0, 1.0, "embedding") for number in kept.embedding.tolist()],
+        )
 
     def seqs(self) -> dict[str, int]:
         """Return the newest number of each kind but heartbeat, 0 where there is none."""

@@ -10,7 +10,7 @@ from msgspec import Meta, Raw, Struct
 
 from stream.journal import Missing
 from stream.messages import MessageError
-from stream.structs import VERSION, Count, Label, Name, SourceState, Text
+from stream.structs import VERSION, Cosine, Count, Label, Name, Seconds, Share, SourceState, Text
 from stream.topics import Kind
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ MAX_REPLY = 32 << 20
 """Bytes of the largest reply that a client takes; far above what the limits below add up to in practice."""
 PAGE_MESSAGES = 500
 PAGE_BYTES = 1 << 20
+MAX_EMBEDDING = 8192
+MAX_EXAMPLES = 1_000
+"""Events whose example the publisher keeps."""
 
 JournaledKind = Literal["alarm", "action", "anomaly", "status"]
 Id = Annotated[str, Meta(max_length=128, description="any string of the asker's, or none; the reply repeats it")]
@@ -29,14 +32,15 @@ Bodies = Annotated[list[Raw], Meta(description="envelopes, as published")]
 
 
 class Request(Struct, frozen=True, omit_defaults=True):
-    """What a client sends; the fields after `id` belong to type after."""
+    """What a client sends; `kind`, `seq` and `limit` belong to type after, `event` to type example."""
 
     v: Literal[1]
-    type: Annotated[Label, Meta(description="ping, snapshot or after")]
+    type: Annotated[Label, Meta(description="ping, snapshot, after or example")]
     id: Id = ""
     kind: Annotated[JournaledKind | None, Meta(description="whose numbers")] = None
     seq: Annotated[Count | None, Meta(description="the last number that the asker has; 0 for none")] = None
     limit: Annotated[Annotated[int, Meta(ge=1, le=PAGE_MESSAGES)], Meta(description="messages at most")] = PAGE_MESSAGES
+    event: Annotated[Label | None, Meta(description="id of an event")] = None
 
 
 class PromptInfo(Struct, frozen=True):
@@ -89,6 +93,23 @@ class AfterReply(Struct, frozen=True):
     more: Annotated[bool, Meta(description="true: ask again after the last one here")]
 
 
+class ExampleReply(Struct, frozen=True):
+    """Reply to example: the window in which an event was surest, as the numbers that the model makes of it."""
+
+    v: Literal[1]
+    type: Literal["example"]
+    id: Id
+    node: Name
+    epoch: Name
+    event: Annotated[Label, Meta(description="id of the event")]
+    source: Name
+    name: Annotated[Name, Meta(description="short name of the event's prompt")]
+    t: Annotated[Seconds, Meta(description="capture time of the window's end, s")]
+    score: Annotated[Share, Meta(description="probability of the prompt in this window")]
+    model: Annotated[str, Meta(max_length=64, description="sha256 of the weights; others' embeddings do not compare")]
+    embedding: Annotated[list[Cosine], Meta(max_length=MAX_EMBEDDING, description="unit vector, 6 decimals")]
+
+
 class ErrorReply(Struct, frozen=True):
     """Reply to anything else."""
 
@@ -98,9 +119,15 @@ class ErrorReply(Struct, frozen=True):
     error: Annotated[str, Meta(max_length=1000, description="one line")]
 
 
-Reply = Pong | SnapshotReply | AfterReply | ErrorReply
+Reply = Pong | SnapshotReply | AfterReply | ExampleReply | ErrorReply
 
-REPLIES: dict[str, type[Any]] = {"pong": Pong, "snapshot": SnapshotReply, "after": AfterReply, "error": ErrorReply}
+REPLIES: dict[str, type[Any]] = {
+    "pong": Pong,
+    "snapshot": SnapshotReply,
+    "after": AfterReply,
+    "example": ExampleReply,
+    "error": ErrorReply,
+}
 
 
 class _Head(Struct):
@@ -113,11 +140,12 @@ class _IdOnly(Struct):
 
 _EXPECTED = {
     "v": "1, the version of the wire",
-    "type": "ping, snapshot or after",
+    "type": "ping, snapshot, after or example",
     "id": "a string of at most 128 characters",
     "kind": "alarm, action, anomaly or status",
     "seq": "a whole number from 0",
     "limit": f"a whole number from 1 to {PAGE_MESSAGES}",
+    "event": "the id of an event, 1 to 64 characters",
 }
 """What each field of a request may be, in words."""
 _WRONG_FIELD = re.compile(r"`\$\.(\w+)`|required field `(\w+)`")
@@ -184,9 +212,11 @@ def _answer(publisher: Publisher, request: Request) -> Reply:
         )
     if request.type == "after":
         return _after(publisher, request)
+    if request.type == "example":
+        return _example(publisher, request)
     known = request.type.startswith("prompt")
     error = "prompt control is not available" if known else f"unknown request type {request.type!r}"
-    return ErrorReply(VERSION, "error", request.id, f"{error}: expected ping, snapshot or after")
+    return ErrorReply(VERSION, "error", request.id, f"{error}: expected {_EXPECTED['type']}")
 
 
 def _after(publisher: Publisher, request: Request) -> Reply:
@@ -208,3 +238,13 @@ def _after(publisher: Publisher, request: Request) -> Reply:
         messages=[Raw(body) for body in messages],
         more=gap or (not isinstance(page, Missing) and page.more),
     )
+
+
+def _example(publisher: Publisher, request: Request) -> Reply:
+    if request.event is None:
+        return ErrorReply(VERSION, "error", request.id, "request example: expected event, the id of an event")
+    reply = publisher.example(request.event, request.id)
+    if reply is None:
+        limit = f"the examples of the last {MAX_EXAMPLES:,} events are kept"
+        return ErrorReply(VERSION, "error", request.id, f"event {request.event!r} is unknown or too old: {limit}")
+    return reply

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.heads import BankHead
+from models.prototypes import OnlinePrototypes
 from models.text import TextCache, TextEmbedder, embed
 from stream.config import Config
+from stream.example_folder import ExampleFolder
 from stream.pipeline import Pipeline, PipelineSettings
-from stream.prompts import PromptSet
+from stream.prompts import ExampleSet, PromptSet
 from stream.types import Float32Array
 
 if TYPE_CHECKING:
@@ -30,6 +33,11 @@ class Service:
         settings: of the pipeline, the model's suggestions filled in.
         recogniser: the model.
         description: one line on the model, for people.
+        examples: the folder of actions known by examples.
+        unused: one line for each file in it that cannot be used.
+        prototypes: the pipeline's, or None where they are switched off or of no use.
+        prototypes_path: where they are kept, or None.
+        texts_digest: of the prompts with texts, which the prototypes belong to.
     """
 
     pipeline: Pipeline
@@ -37,6 +45,26 @@ class Service:
     settings: PipelineSettings
     recogniser: Recogniser
     description: str
+    examples: ExampleFolder
+    unused: tuple[str, ...]
+    prototypes: OnlinePrototypes | None
+    prototypes_path: Path | None
+    texts_digest: str
+
+    def keep_prototypes(self) -> None:
+        """Write the prototypes where they are kept, if they are.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        if self.prototypes is not None and self.prototypes_path is not None:
+            self.prototypes.save(self.prototypes_path, self.texts_digest)
+
+    def refresh(self) -> tuple[PromptSet, list[str]] | None:
+        """If the examples changed: the pipeline's prompts with those of now, and one line for each unused file."""
+        if not self.examples.changed():
+            return None
+        return _with_examples(self.pipeline.prompts, self.examples, self.recogniser)
 
 
 def load_service(config: Config, *, salt: str = "") -> Service:
@@ -50,13 +78,30 @@ def load_service(config: Config, *, salt: str = "") -> Service:
     # One worker, one thread: two threads beside a busy neighbour were measured to be eight times slower than one.
     torch.set_num_threads(config.model.threads)
     recogniser = load_model(config)
-    prompts = make_prompts(config, recogniser)
+    examples = example_folder(config, recogniser)
+    examples.changed()
+    texts = make_prompts(config, recogniser)
+    prompts, unused = _with_examples(texts, examples, recogniser)
     settings = config.pipeline(
         frames=recogniser.frames, rate_hz=recogniser.rate_hz, enter=recogniser.enter, exit=recogniser.exit
     )
     name = recogniser.manifest.training.get("name", config.model.path)
     description = f"{name} ({recogniser.manifest.architecture}) on {recogniser.device}"
-    return Service(Pipeline(recogniser, prompts, settings, salt=salt), prompts, settings, recogniser, description)
+    prototypes = make_prototypes(config, recogniser, len(config.prompts))
+    path = Path(config.prototypes.path) if prototypes is not None and config.prototypes.path else None
+    if prototypes is not None and path is not None:
+        prototypes.restore(path, texts.digest)
+    pipeline = Pipeline(recogniser, prompts, settings, salt=salt, embedding=recogniser.embedding, prototypes=prototypes)
+    return Service(
+        pipeline, prompts, settings, recogniser, description, examples, tuple(unused), prototypes, path, texts.digest
+    )
+
+
+def make_prototypes(config: Config, recogniser: Recogniser, prompts: int) -> OnlinePrototypes | None:
+    """Prototypes of so many prompts with texts; there must be two to share between, scored each for itself."""
+    if not config.prototypes.enabled or prompts < 2 or not isinstance(recogniser.head, BankHead):
+        return None
+    return OnlinePrototypes(prompts, recogniser.embedding_dim)
 
 
 def load_model(config: Config) -> Recogniser:
@@ -67,12 +112,22 @@ def load_model(config: Config) -> Recogniser:
     """
     from models.checkpoint import load
 
-    folder = SHIPPED_MODELS / "default" if config.model.path == "default" else Path(config.model.path)
-    return load(folder, config.model.device)
+    return load(model_folder(config), config.model.device)
+
+
+def model_folder(config: Config) -> Path:
+    """The folder of the configured checkpoint."""
+    return SHIPPED_MODELS / "default" if config.model.path == "default" else Path(config.model.path)
+
+
+def example_folder(config: Config, recogniser: Recogniser) -> ExampleFolder:
+    """The configured folder of actions known by examples."""
+    path = Path(config.examples.path) if config.examples.path else None
+    return ExampleFolder(path, recogniser.digest, recogniser.embedding_dim)
 
 
 def make_prompts(config: Config, recogniser: Recogniser) -> PromptSet:
-    """Embed the configured prompts and what they compete with.
+    """Embed the configured prompts and what they compete with; actions known by examples are not among them.
 
     Raises:
         ModelError: a text is new and no text model is installed.
@@ -80,12 +135,18 @@ def make_prompts(config: Config, recogniser: Recogniser) -> PromptSet:
     return PromptSet(
         [entry.prompt() for entry in config.prompts],
         config.background.texts,
-        [action.text for action in recogniser.bank],
+        [action.texts for action in recogniser.bank],
         lambda texts: embed_texts(texts, recogniser),
-        temperature=recogniser.temperature,
+        head=recogniser.head,
         model_digest=recogniser.digest,
         compete=config.background.bank,
     )
+
+
+def _with_examples(prompts: PromptSet, folder: ExampleFolder, recogniser: Recogniser) -> tuple[PromptSet, list[str]]:
+    actions, unused = folder.read()
+    examples = ExampleSet(tuple(actions), recogniser.embedding, recogniser.references)
+    return prompts.with_examples(examples), unused
 
 
 def embed_texts(texts: Sequence[str], recogniser: Recogniser) -> Float32Array:

@@ -13,9 +13,10 @@ from stream.messages import Message
 from stream.pipeline import Output, Tracked
 from stream.prompts import Prompt
 from stream.publisher import Publisher
+from stream.query import PromptInfo
 from stream.report import ReportBuilder
 from stream.structs import EventData
-from stream.types import Event, Scores, SkeletonFrame
+from stream.types import Event, Example, Scores, SkeletonFrame
 
 STDOUT = 1
 """File descriptor of standard output."""
@@ -38,15 +39,19 @@ class WireSink:
     def __init__(
         self,
         publisher: Publisher,
-        prompts: Sequence[Prompt],
+        prompts: Sequence[Prompt | PromptInfo],
         takers: Sequence[Callable[[Message], None]],
         *,
         skeletons: bool,
     ) -> None:
         self._publisher = publisher
-        self._names = [prompt.name for prompt in prompts]
+        self.set_prompts(prompts)
         self._takers = takers
         self._skeletons = skeletons
+
+    def set_prompts(self, prompts: Sequence[Prompt | PromptInfo]) -> None:
+        """Take note that the columns of the scores to come stand for these."""
+        self._names = [prompt.name for prompt in prompts]
 
     def put(self, output: Output) -> None:
         """Publish one output.
@@ -56,6 +61,8 @@ class WireSink:
         """
         if isinstance(output, Event):
             self._take(self._publisher.publish_event(output))
+        elif isinstance(output, Example):
+            self._publisher.keep_example(output)
         elif not self._skeletons:
             return
         elif isinstance(output, Scores):
@@ -98,7 +105,7 @@ class ReportSink:
             )
         elif isinstance(output, Scores):
             self._report.add_scores(output)
-        else:
+        elif isinstance(output, Event):
             self._report.add_event(output)
 
 

@@ -73,7 +73,7 @@ class EventData(Struct, frozen=True):
     t_end: Annotated[Seconds | None, Meta(description="capture time at which it ended, s; null before phase end")]
     score: Annotated[Share, Meta(description="probability of the prompt now")]
     peak: Annotated[Share, Meta(description="highest score so far")]
-    margin: Annotated[Margin, Meta(description="similarity minus the best background similarity, now")]
+    margin: Annotated[Margin, Meta(description="how far it lies above the best background text, now")]
     reason: Annotated[Label | None, Meta(description="why it ended (an open set); null before phase end")]
 
 
@@ -116,9 +116,12 @@ class ScoreData(Struct, frozen=True):
     track: Track
     prompts_digest: Annotated[Label, Meta(description="changes whenever the prompts do")]
     prompts: Annotated[Names, Meta(description="short names")]
-    similarity: Annotated[Cosines, Meta(description="cosine of the window's feature and the prompt's text")]
-    probability: Annotated[Shares, Meta(description="softmax over prompts and background")]
-    margin: Annotated[Margins, Meta(description="similarity minus the best background similarity")]
+    similarity: Annotated[
+        Cosines,
+        Meta(description="how much of the window the prompt's texts claim, or a cosine for text-aligned models"),
+    ]
+    probability: Annotated[Shares, Meta(description="how likely each prompt is")]
+    margin: Annotated[Margins, Meta(description="how far each lies above the best background text")]
     anomaly: Annotated[Share | None, Meta(description="null where no anomaly model is configured")]
     coverage: Annotated[Share, Meta(description="share of the window's joints that were seen")]
 

@@ -86,9 +86,10 @@ class Scores:
     Attributes:
         source, track: whose window.
         t: capture time of the window's last row, in ns.
-        similarity: (K,) float32 cosine of the window's feature with each prompt's text.
-        probability: (K,) float32, softmax of the similarities over the prompts and the background.
-        margin: (K,) float32, similarity minus the best background similarity.
+        similarity: (K,) float32 how much of the window each prompt's texts claim: the share of the known
+            actions' probabilities (see `models.heads.BankHead`), or a cosine for text-aligned models.
+        probability: (K,) float32, 0..1.
+        margin: (K,) float32, how far each lies above the best background text.
         anomaly: out-of-distribution score 0..1, or None where no anomaly model is configured.
         coverage: the window's coverage, 0..1.
         prompts_digest: digest of the prompt set that the K columns stand for.
@@ -139,6 +140,8 @@ class EndReason(StrEnum):
     """The source was silent for longer than the gap limit."""
     SOURCE_END = "source_end"
     SHUTDOWN = "shutdown"
+    PROMPT_REMOVED = "prompt_removed"
+    """What it is an event of is no longer watched for."""
     CRASH = "crash"
     """The process died; closed from the journal at the next start."""
 
@@ -158,7 +161,7 @@ class Event:
         t_end: capture time of the last window that held the event up, in ns; None until it ended.
         score: the prompt's probability now, 0..1.
         peak: the highest score so far.
-        margin: similarity minus the best background similarity, now.
+        margin: how far it lies above the best background text, now.
         reason: why it ended; None until it ended.
     """
 
@@ -177,3 +180,25 @@ class Event:
     peak: float
     margin: float
     reason: EndReason | None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """The window in which an event was surest so far, as an example from which its action could be taught.
+
+    Attributes:
+        event: the event's id.
+        source, name: its source and its prompt's short name.
+        t: capture time of the window's last row, in ns.
+        score: the prompt's probability in it.
+        model: digest of the weights that the embedding comes from.
+        embedding: (E,) float32, unit norm.
+    """
+
+    event: str
+    source: str
+    name: str
+    t: int
+    score: float
+    model: str
+    embedding: Float32Array

@@ -1,18 +1,36 @@
-"""`python -m train`: fit a model, evaluate a checkpoint, measure what it makes of unseen actions."""
+"""`python -m train`: fit a model, judge it, and measure what it makes of sets that it never saw."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from train.loop import LoopSettings
+    from train.distil import DistilSettings
+    from train.fit import PoolOptions
 
-DEFAULT_STEPS, ZERO_SHOT_STEPS, QUICK_STEPS = 1000, 200, 120
+DEFAULT_CHECKPOINT = Path("models/weights/default")
+WINDOWS, SEEN, QUICK = 160_000, 1_500_000, 20_000
+FOLD_SEEN = 60_000
+STEPS, QUICK_STEPS = 1000, 120
+
+
+def positive(text: str) -> int:
+    """A number of at least 1, for argparse."""
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of at least 1")
+    return int(text)
+
+
+def natural(text: str) -> int:
+    """A number of at least 0, for argparse."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of at least 0")
+    return int(text)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,24 +41,44 @@ def parser() -> argparse.ArgumentParser:
     def command(name: str, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.add_argument("--data", type=Path, required=True, help="folder with clips/ and untrimmed/")
-        sub.add_argument("--threads", type=int, default=1, help="threads of torch (default 1)")
+        sub.add_argument("--threads", type=positive, default=1, help="threads of torch (default 1)")
         return sub
 
-    for name, text in (("fit", "train a model and write its checkpoint"), ("zero-shot", "train without some actions")):
-        sub = command(name, text)
-        sub.add_argument("--run", type=Path, default=Path("runs") / name, help="folder of the log and the state")
-        sub.add_argument("--resume", action="store_true", help="continue the run")
-        sub.add_argument("--seed", type=int, default=0)
-        sub.add_argument("--steps", type=int, help="optimisation steps")
-        sub.add_argument("--batch", type=int, default=128, help="windows a step")
-        sub.add_argument("--centre", choices=("frame", "height", "window"), default="height", help="what is subtracted")
-        sub.add_argument("--quick", action="store_true", help=f"{QUICK_STEPS} steps: to see that it works")
+    def streaming(sub: argparse.ArgumentParser, seen: int) -> None:
+        sub.add_argument("--teacher", type=Path, help="weights of a published Shift-GCN; without, labels alone teach")
+        sub.add_argument("--pool", type=Path, help="folder of the windows to learn from (default: in the run's)")
+        sub.add_argument("--windows", type=positive, default=WINDOWS, help=f"windows in the pool (default {WINDOWS})")
+        sub.add_argument("--seen", type=positive, default=seen, help=f"windows that the network sees (default {seen})")
+        sub.add_argument("--workers", type=positive, default=1, help="processes that make the pool (default 1)")
+        sub.add_argument("--batch", type=positive, default=96, help="windows a step, over all processes")
+        sub.add_argument("--channels", type=positive, default=192, help="width of the encoder")
+        sub.add_argument("--quick", action="store_true", help=f"{QUICK} windows seen once: to see that it works")
         sub.add_argument("--fp32", action="store_true", help="compute in float32 (bfloat16 is faster on recent CPUs)")
-    commands.choices["fit"].add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
-    commands.choices["zero-shot"].add_argument("--share", type=float, default=0.2, help="share of actions left out")
-    commands.choices["zero-shot"].add_argument("--out", type=Path, help="JSON file for the result")
+        sub.add_argument("--resume", action="store_true", help="continue the run")
+
+    sub = command("fit", "train the streaming model and write its checkpoint; also under torchrun")
+    streaming(sub, SEEN)
+    sub.add_argument("--run", type=Path, default=Path("runs/fit"), help="folder of the log, the state and the pool")
+    sub.add_argument("--seed", type=natural, default=0)
+    sub.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
+    sub = command("leave-one-out", "train without each set in turn, and judge by text alone on the set left out")
+    streaming(sub, FOLD_SEEN)
+    sub.add_argument("--run", type=Path, default=Path("runs/leave-one-out"), help="folder of all of it")
+    sub.add_argument("--leave", nargs="+", help="sets to leave out in turn (default: those with 10 labels or more)")
+    sub.add_argument("--seeds", type=natural, nargs="+", default=[0, 1, 2])
+    sub.add_argument("--json", type=Path, help="file for the figures")
+    sub = command("align", "train the papers' ST-GCN against texts (PGFA) and write its checkpoint")
+    sub.add_argument("--run", type=Path, default=Path("runs/align"), help="folder of the log and the state")
+    sub.add_argument("--resume", action="store_true", help="continue the run")
+    sub.add_argument("--seed", type=natural, default=0)
+    sub.add_argument("--steps", type=positive, help="optimisation steps")
+    sub.add_argument("--batch", type=positive, default=128, help="windows a step")
+    sub.add_argument("--centre", choices=("frame", "height", "window"), default="height", help="what is subtracted")
+    sub.add_argument("--quick", action="store_true", help=f"{QUICK_STEPS} steps: to see that it works")
+    sub.add_argument("--fp32", action="store_true", help="compute in float32 (bfloat16 is faster on recent CPUs)")
+    sub.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
     sub = command("evaluate", "judge a checkpoint on the test people; prints its model card")
-    sub.add_argument("--checkpoint", type=Path, default=Path("models/weights/default"))
+    sub.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
     sub.add_argument("--json", type=Path, help="file for the figures")
     sub.add_argument("--card", action="store_true", help="write README.md and evaluation.json into the checkpoint")
     return top
@@ -48,39 +86,76 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    options = parser().parse_args(arguments)
+    top = parser()
+    options = top.parse_args(arguments)
+    if options.command != "fit" and os.environ.get("WORLD_SIZE", "1") != "1":
+        top.error(f"{options.command} runs in one process; expected it without torchrun")
 
     import torch
 
     from models.errors import ModelError
+    from stream.errors import PosewireError
+    from train.datasets.labels import LabelError, use_labels_of
     from train.datasets.readers import DataMissing
-    from train.loop import ResumeError
+    from train.pool import PoolError
+    from train.runs import ResumeError
 
     torch.set_num_threads(options.threads)
     try:
-        {"fit": fit, "zero-shot": zero_shot, "evaluate": evaluate}[options.command](options)
-    except (ModelError, DataMissing, ResumeError) as error:
+        use_labels_of(options.data)
+        {"fit": fit, "leave-one-out": leave_one_out, "align": align, "evaluate": evaluate}[options.command](options)
+    except (ModelError, DataMissing, ResumeError, PoolError, LabelError, PosewireError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     return 0
 
 
-def settings_of(options: argparse.Namespace, default_steps: int) -> LoopSettings:
-    """Loop settings from the command line."""
-    from train.loop import LoopSettings
+def streaming_settings(options: argparse.Namespace) -> tuple[PoolOptions, DistilSettings]:
+    """Pool and training from the command line."""
+    from train.datasets.labels import set_names
+    from train.distil import DistilSettings
+    from train.fit import PoolOptions
 
-    steps = options.steps or (QUICK_STEPS if options.quick else default_steps)
-    return LoopSettings(
-        steps=steps,
+    windows, seen = (QUICK, QUICK) if options.quick else (options.windows, options.seen)
+    folder = options.pool or options.run / "pool"
+    pool = PoolOptions(folder, options.data, options.teacher, windows, options.workers, set_names())
+    steps = max(1, seen // options.batch)
+    settings = DistilSettings(
+        windows=seen,
         batch=options.batch,
-        seed=options.seed,
-        centre=options.centre,
+        channels=options.channels,
+        hidden=options.channels * 5 // 3,
+        judge_every=max(1, steps // 12),
+        teaching=1.0 if options.teacher else 0.0,
         bf16=not options.fp32,
-        judge_every=max(1, min(100, steps // 4)),
     )
+    return pool, settings
 
 
 def fit(options: argparse.Namespace) -> None:
+    """Fill the pools, train, calibrate, export."""
+    from dataclasses import replace
+
+    from train.fit import fit as fit_streaming
+
+    pool, settings = streaming_settings(options)
+    command = f"python -m train fit --data DATA{' --teacher TEACHER' if options.teacher else ''}"
+    command += f" --windows {pool.windows} --seen {settings.windows} --batch {settings.batch}"
+    command += f" --channels {settings.channels} --seed {options.seed}{' --fp32' if options.fp32 else ''} --out OUT"
+    fit_streaming(
+        pool, replace(settings, seed=options.seed), options.run, options.out, resume=options.resume, command=command
+    )
+
+
+def leave_one_out(options: argparse.Namespace) -> None:
+    """Train without each set, and judge on it."""
+    from train.leave_one_out import leave_one_out as run
+
+    pool, settings = streaming_settings(options)
+    run(pool, settings, options.run, options.leave, options.seeds, options.json, resume=options.resume)
+
+
+def align(options: argparse.Namespace) -> None:
     """Train on the training people, select and calibrate on the validation people, write a checkpoint."""
     from models.text import TextEmbedder
     from train.calibrate import calibrate
@@ -89,25 +164,35 @@ def fit(options: argparse.Namespace) -> None:
     from train.datasets.texts import ActionTexts
     from train.datasets.windows import WindowSampler, judging_windows
     from train.export import export
-    from train.loop import Trainer, run
+    from train.loop import LoopSettings, Trainer
     from train.progress import Progress
+    from train.runs import run
 
-    data, settings, embedder = load_data(options.data), settings_of(options, DEFAULT_STEPS), TextEmbedder()
-    trainer = Trainer(settings, WindowSampler(data.train), ActionTexts(load_actions(), embedder))
+    steps = options.steps or (QUICK_STEPS if options.quick else STEPS)
+    settings = LoopSettings(
+        steps=steps,
+        batch=options.batch,
+        seed=options.seed,
+        centre=options.centre,
+        bf16=not options.fp32,
+        judge_every=max(1, min(100, steps // 4)),
+    )
+    data, embedder = load_data(options.data), TextEmbedder()
     validation = judging_windows(data.validation, gap_step=2.0)
+    trainer = Trainer(settings, WindowSampler(data.train), ActionTexts(load_actions(), embedder), validation)
     with Progress(settings.steps) as progress:
-        run(trainer, options.run, validation, resume=options.resume, report=progress)
+        run(trainer, options.run, resume=options.resume, report=progress)
     trainer.average.load_state_dict(trainer.best_weights)
     calibration = calibrate(validation[1], trainer.similarity(validation[0]))
     training = {
-        "command": f"python -m train fit --data DATA --out {options.out.as_posix()}"
-        + f" --seed {settings.seed} --steps {settings.steps} --centre {settings.centre}",
+        "command": f"python -m train align --data DATA --seed {settings.seed} --steps {settings.steps}"
+        + f" --centre {settings.centre} --out OUT",
         "seed": settings.seed,
         "steps": settings.steps,
         "batch": settings.batch,
         "data": sorted(data.people),
         "held_out": data.people,
-        "kept_step_score": f"validation {100 * trainer.best:.1f} %",
+        "validation": {"top-1": round(trainer.best, 4)},
         "validation_calibration_error": round(calibration.error, 4),
         "validation_f1_at_enter": round(calibration.f1, 4),
     }
@@ -117,71 +202,29 @@ def fit(options: argparse.Namespace) -> None:
     sys.stdout.write(f"{options.out}: validation {100 * trainer.best:.1f} %, temperature {manifest.temperature}\n")
 
 
-def zero_shot(options: argparse.Namespace) -> None:
-    """Train without a random share of the actions, and judge the last network on them."""
-    import numpy as np
-
-    from models.text import TextEmbedder
-    from train.data import load_data
-    from train.datasets.labels import BACKGROUND, load_actions
-    from train.datasets.texts import ActionTexts
-    from train.datasets.windows import Batch, WindowSampler, judging_windows
-    from train.evaluate import evaluate_unseen
-    from train.loop import Trainer, run
-    from train.progress import Progress
-
-    actions = load_actions()
-    named = [index for index, action in enumerate(actions) if action.name not in BACKGROUND]
-    rng = np.random.default_rng(options.seed)
-    unseen = sorted(rng.choice(named, round(options.share * len(named)), replace=False).tolist())
-    seen = [index for index in range(len(actions)) if index not in unseen]
-    data, settings = load_data(options.data), settings_of(options, ZERO_SHOT_STEPS)
-    # Recordings that show a left-out action are left out whole: it must not be seen in passing either.
-    shown = [sequence for sequence in data.train if not {span.action for span in sequence.spans} & set(unseen)]
-    trainer = Trainer(settings, WindowSampler(shown, seen), ActionTexts(actions, TextEmbedder()))
-    batch, cases = judging_windows(data.validation, gap_step=2.0)
-    kept = [i for i, case in enumerate(cases) if case.action in seen]
-    known = Batch(batch.x[kept], batch.mask[kept], batch.action[kept])
-    with Progress(settings.steps) as progress:
-        run(trainer, options.run, (known, [cases[i] for i in kept]), resume=options.resume, report=progress)
-    trainer.average.load_state_dict(trainer.best_weights)
-    batch, cases = judging_windows(data.test)
-    rows = [i for i, case in enumerate(cases) if case.action in unseen]
-    judged = Batch(batch.x[rows], batch.mask[rows], batch.action[rows])
-    result: dict[str, Any] = evaluate_unseen(trainer.similarity(judged), judged.action, unseen)
-    result |= {
-        "left_out": [actions[index].name for index in unseen],
-        "steps": settings.steps,
-        "command": f"python -m train zero-shot --data DATA --seed {settings.seed} --steps {settings.steps}",
-    }
-    _write(options.out, result)
-    sys.stdout.write(json.dumps(result, indent=1) + "\n")
-
-
 def evaluate(options: argparse.Namespace) -> None:
-    """Print a checkpoint's model card, with figures measured now."""
+    """Judge a checkpoint on the test people and print its card."""
+    import json
+
     from models.checkpoint import load
     from train.card import markdown
     from train.data import load_data
-    from train.datasets.readers import read_other_sensor
+    from train.datasets.readers import DataMissing, read_other_sensor
     from train.evaluate import evaluate as figures_of
 
-    recogniser = load(options.checkpoint)
-    figures = figures_of(recogniser, load_data(options.data), read_other_sensor(options.data))
-    unseen = options.checkpoint / "zero_shot.json"
-    zero = json.loads(unseen.read_text(encoding="utf-8")) if unseen.is_file() else None
-    card = markdown(recogniser.manifest, figures, zero) + "\n"
-    _write(options.json, figures)
+    recogniser, data = load(options.checkpoint), load_data(options.data)
+    if not data.test:
+        raise DataMissing(f"{options.data}: nobody to test on; expected six people or more in a set")
+    figures = figures_of(recogniser, data, read_other_sensor(options.data))
+    card = markdown(recogniser.manifest, figures) + "\n"
+    text = json.dumps(figures, indent=1) + "\n"
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(text, encoding="utf-8")
     if options.card:
-        _write(options.checkpoint / "evaluation.json", figures)
+        (options.checkpoint / "evaluation.json").write_text(text, encoding="utf-8")
         (options.checkpoint / "README.md").write_text(card, encoding="utf-8")
     sys.stdout.write(card)
-
-
-def _write(path: Path | None, value: dict[str, Any]) -> None:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,15 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ModelError
+from models.heads import BankHead
 from models.recogniser import Recogniser
 from train.calibrate import set_weights
 from train.data import Data
 from train.datasets.labels import BACKGROUND, index_of, load_actions
 from train.datasets.sequences import Sequence
 from train.datasets.windows import DURATION, ENOUGH, LITTLE, OFFSETS, Batch, is_background, judging_windows
-from train.metrics import calibration_error, softmax, top1_by_set
+from train.metrics import calibration_error, top1_by_set
+from train.robustness import robustness
 
 Float32Array = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
 STRIDE = 0.32
 """Seconds between windows of a continuous recording, as the stream's default has it."""
 CHUNK = 256
@@ -28,15 +31,26 @@ def features_of(recogniser: Recogniser, batch: Batch) -> Float32Array:
     return np.concatenate([recogniser.encode(batch.x[part], batch.mask[part]) for part in parts])
 
 
-def bank_vectors(recogniser: Recogniser) -> Float32Array:
-    """Text vectors (K, D) of the bank, in its order, which must be that of `labels.toml`.
+def probabilities(recogniser: Recogniser, features: Float32Array) -> FloatArray:
+    """Probability of each action of `labels.toml` for N windows, (N, A), by the model's own vocabulary.
 
     Raises:
         ModelError: the checkpoint knows other actions.
     """
-    if [known.name for known in recogniser.bank] != [action.name for action in load_actions()]:
-        raise ModelError("the checkpoint's bank is not that of train/datasets/labels.toml; train it anew")
-    return np.stack([recogniser.text[known.text] for known in recogniser.bank])
+    names = [action.name for action in load_actions()]
+    own = [index for index, known in enumerate(recogniser.bank) if known.vocabulary == "own"]
+    unknown = sorted({recogniser.bank[index].name for index in own} - set(names))
+    if unknown or not own:
+        what = f"knows {unknown[0]!r}, which is" if unknown else "has no actions of its own that are"
+        raise ModelError(f"the checkpoint {what} not in train/datasets/labels.toml; train it anew")
+    columns = [names.index(recogniser.bank[index].name) for index in own]
+    found = np.zeros((len(features), len(names)))
+    if isinstance(recogniser.head, BankHead):
+        found[:, columns] = features[:, own]
+    else:
+        scorer = recogniser.head.scorer([recogniser.text[recogniser.bank[index].text][None] for index in own])
+        found[:, columns] = scorer(features)[1]
+    return found
 
 
 def evaluate(recogniser: Recogniser, data: Data, other_sensor: list[Sequence]) -> dict[str, Any]:
@@ -50,14 +64,12 @@ def evaluate(recogniser: Recogniser, data: Data, other_sensor: list[Sequence]) -
     Returns:
         JSON-able; see `markdown` for the meaning of its keys.
     """
-    bank = bank_vectors(recogniser)
     batch, cases = judging_windows(data.test)
-    similarity = features_of(recogniser, batch) @ bank.T
-    probability = softmax(similarity / recogniser.temperature)
+    probability = probabilities(recogniser, features_of(recogniser, batch))
     actions = np.array([case.action for case in cases])
     best = probability.argmax(axis=1)
-    own, whole = top1_by_set(cases, similarity, own_labels=True), top1_by_set(cases, similarity)
-    news = np.array([not is_background(action) for action in range(len(bank))])
+    own, whole = top1_by_set(cases, probability, own_labels=True), top1_by_set(cases, probability)
+    news = np.array([not is_background(action) for action in range(probability.shape[1])])
     quiet = ~news[actions]
     alarm = probability[:, news].max(axis=1)
     return {
@@ -68,15 +80,23 @@ def evaluate(recogniser: Recogniser, data: Data, other_sensor: list[Sequence]) -
         },
         "background": {
             "windows": int(quiet.sum()),
-            "named_as_an_action": float((news[best])[quiet].mean()),
-            "above_enter": float((alarm[quiet] >= recogniser.enter).mean()),
+            "named_as_an_action": _share(news[best][quiet]),
+            "above_enter": _share(alarm[quiet] >= recogniser.enter),
         },
-        "actions_above_enter": float((probability[np.arange(len(best)), actions][~quiet] >= recogniser.enter).mean()),
+        "actions_above_enter": _share(probability[np.arange(len(best)), actions][~quiet] >= recogniser.enter),
         "calibration_error": calibration_error(probability.max(axis=1), best == actions),
         "mean_probability_of_truth": float((set_weights(cases) * probability[np.arange(len(best)), actions]).sum()),
+        "robustness": robustness(
+            lambda changed: probabilities(recogniser, features_of(recogniser, changed)), batch, cases
+        ),
         "strikes": evaluate_continuous(recogniser, [s for s in data.test if s.set_name == "precog16"]),
         "other_sensor": evaluate_continuous(recogniser, other_sensor),
     }
+
+
+def _share(hits: NDArray[np.bool_]) -> float:
+    """Share that is true; 0 of nothing."""
+    return float(hits.mean()) if len(hits) else 0.0
 
 
 def evaluate_continuous(recogniser: Recogniser, sequences: list[Sequence]) -> dict[str, Any]:
@@ -93,9 +113,9 @@ def evaluate_continuous(recogniser: Recogniser, sequences: list[Sequence]) -> di
     if not truth:
         return {}
     columns = sorted({span.action for s in sequences for span in s.spans} | {index_of(name) for name in BACKGROUND})
-    similarity = features_of(recogniser, Batch(x, mask, np.array(truth))) @ bank_vectors(recogniser).T
-    own = [columns[i] for i in similarity[:, columns].argmax(axis=1)]
-    whole = similarity.argmax(axis=1).tolist()
+    probability = probabilities(recogniser, features_of(recogniser, Batch(x, mask, np.array(truth))))
+    own = [columns[i] for i in probability[:, columns].argmax(axis=1)]
+    whole = probability.argmax(axis=1).tolist()
 
     def shares(rows: list[int]) -> dict[str, float]:
         def right(guess: int, action: int) -> bool:
@@ -131,27 +151,3 @@ def continuous_windows(sequences: list[Sequence]) -> tuple[Float32Array, Float32
     if not cuts:
         return np.zeros((0, 3, len(OFFSETS), 25), np.float32), np.zeros((0, len(OFFSETS), 25), np.float32), []
     return np.stack([x for x, _ in cuts]), np.stack([mask for _, mask in cuts]), truth
-
-
-def evaluate_unseen(similarity: Float32Array, truth: NDArray[np.int64], unseen: list[int]) -> dict[str, Any]:
-    """Zero-shot top-1 on windows of actions that were left out of training (N windows, all of unseen actions).
-
-    Args:
-        similarity: (N, K) with the whole bank.
-        truth: (N,) action indices.
-        unseen: indices of the actions left out.
-
-    Returns:
-        "restricted": among the unseen actions only; "balanced": the same, actions counting equally; "generalised":
-        against the whole bank; "chance".
-    """
-    best = np.array(unseen)[similarity[:, unseen].argmax(axis=1)]
-    present = sorted(set(truth.tolist()))
-    return {
-        "actions": len(unseen),
-        "windows": len(truth),
-        "restricted": float((best == truth).mean()),
-        "balanced": float(np.mean([(best[truth == action] == action).mean() for action in present])),
-        "generalised": float((similarity.argmax(axis=1) == truth).mean()),
-        "chance": 1 / len(unseen),
-    }

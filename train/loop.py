@@ -1,9 +1,7 @@
-"""The training loop: seeded by step, resumable, selected on people held out for it."""
+"""Training of the papers' encoder against texts: seeded by step, resumable, selected on people held out for it."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,9 +16,9 @@ from train.datasets.texts import ActionTexts
 from train.datasets.windows import Batch, Case, WindowSampler
 from train.losses import alignment_loss
 from train.metrics import selection_score
+from train.runs import ResumeError
 
 Float32Array = NDArray[np.float32]
-STATE, LOG = "state.pt", "log.csv"
 WARM_UP = 0.06
 """Share of the steps in which the learning rate rises."""
 YAW_NOISE = 8.0
@@ -54,21 +52,24 @@ class LoopSettings:
     bf16: bool = True
 
 
-class ResumeError(Exception):
-    """The folder of a run cannot be continued with these settings."""
-
-
 class Trainer:
-    """Trains one network; `state` and `restore` carry everything that the next step depends on.
+    """Trains one network; `save` and `restore` carry everything that the next step depends on.
 
     Args:
         settings: see `LoopSettings`.
         sampler: draws training windows.
         texts: the actions' sentences.
+        validation: windows and cases of held-out people.
     """
 
-    def __init__(self, settings: LoopSettings, sampler: WindowSampler, texts: ActionTexts) -> None:
-        self.settings, self._sampler, self._texts = settings, sampler, texts
+    def __init__(
+        self,
+        settings: LoopSettings,
+        sampler: WindowSampler,
+        texts: ActionTexts,
+        validation: tuple[Batch, list[Case]],
+    ) -> None:
+        self.settings, self._sampler, self._texts, self._validation = settings, sampler, texts, validation
         torch.manual_seed(settings.seed)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.network = TextAlignedSTGCN(texts.bank.shape[1], settings.dropout).to(self.device)
@@ -103,12 +104,13 @@ class Trainer:
         self._update_average()
         return float(loss.detach())
 
-    def judge(self, batch: Batch, cases: list[Case]) -> float:
-        """Validate the averaged network, and keep it if it is the best so far; returns its score."""
+    def judge(self) -> dict[str, float]:
+        """Validate the averaged network, and keep it if it is the best so far."""
+        batch, cases = self._validation
         score = selection_score(cases, self.similarity(batch))
         if score > self.best:
             self.best, self.best_weights = score, self._copy()
-        return score
+        return {"validation": score}
 
     def similarity(self, batch: Batch) -> Float32Array:
         """Cosine of each window with each action of the bank, (N, K), by the averaged network."""
@@ -181,46 +183,3 @@ def encode(network: nn.Module, batch: Batch, options: PreprocessOptions, *, bf16
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             parts.append(network(torch.from_numpy(x).to(device)).float().cpu().numpy())
     return np.concatenate(parts)
-
-
-def run(
-    trainer: Trainer,
-    folder: Path,
-    validation: tuple[Batch, list[Case]],
-    *,
-    resume: bool = False,
-    until: int | None = None,
-    report: Callable[[int, float, float | None], None] | None = None,
-) -> None:
-    """Train to the end, writing `log.csv` and the state to resume from into `folder` at each validation.
-
-    Args:
-        trainer: what to train.
-        folder: made if missing.
-        validation: windows and cases of held-out people.
-        resume: continue from the folder's state, if it has one.
-        until: stop after this step (the rest can be resumed later).
-        report: called after each step with its number, loss, and the validation score where there was one.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    state, log = folder / STATE, folder / LOG
-    rows: list[list[str]] = []
-    if resume and state.exists():
-        trainer.restore(state)
-        with log.open(encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.reader(file) if row[0] != "step" and int(row[0]) <= trainer.step_number]
-    losses: list[float] = []
-    last = min(until or trainer.settings.steps, trainer.settings.steps)
-    while trainer.step_number < last:
-        loss = trainer.step()
-        losses.append(loss)
-        score = None
-        if trainer.step_number % trainer.settings.judge_every == 0 or trainer.step_number == last:
-            score = trainer.judge(*validation)
-            rows.append([str(trainer.step_number), f"{np.mean(losses):.5f}", f"{score:.5f}"])
-            losses = []
-            with log.open("w", encoding="utf-8", newline="") as file:
-                csv.writer(file).writerows([["step", "loss", "validation"], *rows])
-            trainer.save(state)
-        if report is not None:
-            report(trainer.step_number, loss, score)

@@ -28,7 +28,7 @@ def group_of(case: Case) -> str:
 
 
 def top1_by_set(
-    cases: Sequence[Case], similarity: Float32Array, *, own_labels: bool = False
+    cases: Sequence[Case], similarity: Float32Array | FloatArray, *, own_labels: bool = False
 ) -> dict[str, tuple[float, int]]:
     """Share of windows whose most similar action is theirs, and their number, by set and for the background.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import ModelError
+from models.examples import ExamplesError
 from stream.commands.replay_view import plural
 from stream.config import Config, FileSource
 from stream.config_file import load_config
@@ -36,7 +37,11 @@ def check_all(path: Path | None) -> int:
         for index in range(len(config.sources))
     ]
     model = cache(partial(_load, config))  # once for both; one that fails fails for both
-    checks += [("model", lambda: _model(model())), ("prompts", lambda: _prompts(config, model()))]
+    checks += [
+        ("model", lambda: _model(model())),
+        ("prompts", lambda: _prompts(config, model())),
+        ("examples", lambda: _examples(config, model())),
+    ]
     for key, check in checks:
         try:
             console.print(f"ok     {key}: {check()}", soft_wrap=True)
@@ -81,3 +86,13 @@ def _prompts(config: Config, recogniser: Recogniser) -> str:
     prompts = make_prompts(config, recogniser)
     told = f"{plural(len(prompts.prompts), 'prompt')} against {plural(len(prompts.background), 'background text')}"
     return told + (f"; {unfamiliar}" if (unfamiliar := unfamiliar_prompts(prompts)) else "")
+
+
+def _examples(config: Config, recogniser: Recogniser) -> str:
+    from stream.service import example_folder
+
+    found, unused = example_folder(config, recogniser).read()
+    if unused:
+        raise ExamplesError("; ".join(unused))
+    names = f" ({', '.join(one.name for one in found)})" if found else ""
+    return f"{plural(len(found), 'action')} known by examples{names}"

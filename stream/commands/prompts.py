@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from rich.console import Console
 from rich.table import Table
 
+from models.heads import BankHead
 from stream.commands.options import OptionError
 from stream.config_file import load_config
 from stream.console import make_console
-from stream.prompts import SAME_MEANING
 from stream.topics import slug
+
+if TYPE_CHECKING:
+    from models.recogniser import Recogniser
 
 NEAREST = 5
 
@@ -33,47 +39,71 @@ def list_prompts(path: Path | None) -> int:
     console.print(table)
     background = service.prompts.background
     given = [text for text in background if text in config.background.texts]
-    known = [text for text in background if text not in config.background.texts]
+    competing = [text for text in background if text not in config.background.texts]
+    bank = service.recogniser.bank if isinstance(service.recogniser.head, BankHead) else ()
     for title, texts in (
-        ("background texts of the configuration, which compete with the prompts", given),
-        ("known actions of the model, which compete too", known),
+        ("background texts of the configuration", given),
+        ("known actions of the model, which compete with the prompts", competing),
+        ("known actions of the model, through which the prompts are routed", [action.text for action in bank]),
     ):
+        if not texts:
+            continue
         console.print(f"\n{title} ({len(texts)}):", soft_wrap=True)
         for text in texts:
             console.print(f"  {text}", style="dim", soft_wrap=True)
     return 0
 
 
-def test_prompt(text: str, path: Path | None) -> int:
-    """Show the known actions nearest to a text; returns the exit code.
+def test_prompt(texts: Sequence[str], path: Path | None) -> int:
+    """Say how well the model knows an action described by one text or several; returns the exit code.
 
     Raises:
-        OptionError: the text is no description.
+        OptionError: a text is no description.
     """
-    if not 3 <= len(text) <= 300 or not text.strip():
-        raise OptionError(f"{text[:80]!r}: expected a description of 3 to 300 characters, such as 'a person falls'")
+    for text in texts:
+        if not 3 <= len(text) <= 300 or not text.strip():
+            raise OptionError(f"{text[:80]!r}: expected a description of 3 to 300 characters, such as 'a person falls'")
+    from models.routing import likeness, shares
     from stream.service import embed_texts, load_model
 
     recogniser = load_model(load_config(path))
-    known = [action.text for action in recogniser.bank]
-    vectors = embed_texts([text, *known], recogniser)
-    similarity = vectors[1:] @ vectors[0]
-    order = np.argsort(-similarity)[:NEAREST]
+    every = list(dict.fromkeys([*texts, *(text for action in recogniser.bank for text in action.texts)]))
+    vectors = dict(zip(every, embed_texts(every, recogniser), strict=True))
+    bank = [np.stack([vectors[text] for text in action.texts]) for action in recogniser.bank]
+    cosine = likeness([np.stack([vectors[text] for text in texts])], bank)
+    share = shares(cosine)[0]
+    order = np.argsort(-cosine[0])[:NEAREST]
     console = make_console()
     console.print(
-        f"{text!r} would be called {slug(text)}; the model's nearest known actions, by meaning of the text:",
+        f"{texts[0]!r} would be called {slug(texts[0])}; the model's nearest known actions, by meaning of the text:",
         soft_wrap=True,
     )
-    for index in order:
-        console.print(f"  {similarity[index]:5.2f}  {known[index]}", soft_wrap=True)
-    best = float(similarity[order[0]]) if len(order) else 0.0
-    if best >= SAME_MEANING:
-        console.print("The model was trained on this.", style="green")
-    else:
+    table = Table("likeness", "counts for", "known action", "of", box=None)
+    for index in order.tolist():
+        action = recogniser.bank[index]
+        table.add_row(f"{cosine[0, index]:.2f}", f"{100 * share[index]:.0f} %", action.text, action.vocabulary)
+    console.print(table)
+    _verdict(console, float(cosine.max(initial=-1.0)), recogniser)
+    return 0
+
+
+def _verdict(console: Console, best: float, recogniser: Recogniser) -> None:
+    below = recogniser.head.unknown_below
+    trust = recogniser.manifest.trust
+    band = next((band for band in reversed(trust.bands) if best >= band.above), None) if trust else None
+    if band is not None:
         console.print(
-            f"The model was not trained on this: nothing it knows reaches {SAME_MEANING:.2f}. As a prompt it will "
-            "almost never fire.",
+            f"Of {band.labels} labels as near as this, from sets that the model had never seen and among all labels of "
+            f"their set, half were named rightly {100 * band.low:.0f} to {100 * band.high:.0f} % of the time; on "
+            f"average {100 * band.mean:.0f} %.",
+            soft_wrap=True,
+        )
+    if best < below:
+        console.print(
+            f"unknown: teach it from examples (posewire teach). Nothing that the model knows reaches {below:.2f}; as a "
+            "prompt it will hardly ever fire.",
             style="yellow",
             soft_wrap=True,
         )
-    return 0
+    else:
+        console.print("known", style="green")

@@ -16,11 +16,12 @@ from rich.console import Console
 from stream.commands.files import open_readable
 from stream.commands.options import OptionError, check_targets
 from stream.commands.replay_view import ReplayView, plural, print_summary, titles
-from stream.config import Config, PromptEntry
+from stream.config import Config, ExamplesSection, PromptEntry
 from stream.config_file import load_config
 from stream.console import make_console, unfamiliar_names, unfamiliar_prompts
-from stream.daemon.publish import prompt_infos, public_sockets
+from stream.daemon.publish import public_sockets
 from stream.messages import Message
+from stream.prompts import prompt_infos
 from stream.publisher import Publisher
 from stream.replay import Replay
 from stream.report import ReportBuilder, ReportError
@@ -65,9 +66,11 @@ def replay_files(
     from stream.service import load_service  # torch: not before it is needed
 
     service = load_service(settings)
-    console.print(f"model {service.description}; {plural(len(settings.prompts), 'prompt')}", style="dim")
+    console.print(f"model {service.description}; {plural(len(service.prompts.prompts), 'prompt')}", style="dim")
     if unfamiliar := unfamiliar_prompts(service.prompts):
         console.print(unfamiliar, style="yellow", soft_wrap=True)
+    for line in service.unused:
+        console.print(line, style="yellow", soft_wrap=True)
     publisher = Publisher(settings.node.name, epoch=_epoch(settings, paths, publish), replay=True)
     publisher.set_prompts(prompt_infos(service.prompts.prompts), service.prompts.digest)
     view = ReplayView(console, complaints, len(sources))
@@ -189,7 +192,7 @@ def parse_speed(text: str) -> float | None:
 
 
 def with_prompts(config: Config, texts: Sequence[str]) -> Config:
-    """The configuration with the prompts of the command line in place of its own, as alarms.
+    """The configuration with the prompts of the command line in place of its own and of the examples, as alarms.
 
     A text that the configuration has too keeps its name, severity and thresholds.
     """
@@ -208,7 +211,7 @@ def with_prompts(config: Config, texts: Sequence[str]) -> Config:
             raise OptionError(
                 f"--prompt: {other.text[:80]!r} and {entry.text[:80]!r} are too alike: both would be {entry.name}"
             )
-    return config.model_copy(update={"prompts": entries})
+    return config.model_copy(update={"prompts": entries, "examples": ExamplesSection(path="")})
 
 
 def _shown(texts: Sequence[str]) -> str:

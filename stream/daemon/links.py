@@ -13,7 +13,8 @@ import numpy as np
 
 from stream.layouts import CANONICAL
 from stream.pipeline import Tracked
-from stream.types import Event, Scores, SkeletonFrame, Space
+from stream.query import PromptInfo
+from stream.types import Event, Example, Scores, SkeletonFrame, Space
 
 
 class _FrameHead(msgspec.Struct, array_like=True):
@@ -39,6 +40,15 @@ class _ScoresHead(msgspec.Struct, array_like=True):
     anomaly: float | None
     coverage: float
     prompts_digest: str
+
+
+class _ExampleHead(msgspec.Struct, array_like=True):
+    event: str
+    source: str
+    name: str
+    t: int
+    score: float
+    model: str
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -68,13 +78,15 @@ class WorkerState(msgspec.Struct, frozen=True):
     Attributes:
         state: `started`, `running` (repeated, for a publisher that was started again) or `stopped`.
         digest: of its prompts.
+        prompts: what it watches for, in the order of the scores' columns.
     """
 
     state: str
     digest: str
+    prompts: tuple[PromptInfo, ...] = ()
 
 
-Message = SkeletonFrame | Tracked | Scores | Event | Status | WorkerState
+Message = SkeletonFrame | Tracked | Scores | Event | Example | Status | WorkerState
 
 _encoder = msgspec.msgpack.Encoder()
 _DECODERS: dict[bytes, msgspec.msgpack.Decoder[Any]] = {
@@ -84,6 +96,7 @@ _DECODERS: dict[bytes, msgspec.msgpack.Decoder[Any]] = {
         (b"T", _TrackedHead),
         (b"S", _ScoresHead),
         (b"E", Event),
+        (b"X", _ExampleHead),
         (b"s", Status),
         (b"w", WorkerState),
     )
@@ -105,6 +118,9 @@ def encode(message: Message) -> list[bytes]:
         )
         arrays = (message.similarity, message.probability, message.margin)
         return [b"S", _encoder.encode(scores), *(array.tobytes() for array in arrays)]
+    if isinstance(message, Example):
+        example = _ExampleHead(message.event, message.source, message.name, message.t, message.score, message.model)
+        return [b"X", _encoder.encode(example), message.embedding.tobytes()]
     tag = {Event: b"E", Status: b"s", WorkerState: b"w"}[type(message)]
     return [tag, _encoder.encode(message)]
 
@@ -126,6 +142,8 @@ def decode(parts: list[bytes]) -> Message:
     if isinstance(head, Event | Status | WorkerState):
         return head
     arrays = [np.frombuffer(part, np.float32) for part in parts[2:4]]
+    if isinstance(head, _ExampleHead):
+        return Example(head.event, head.source, head.name, head.t, head.score, head.model, arrays[0])
     if isinstance(head, _ScoresHead):
         return Scores(
             head.source,

@@ -21,23 +21,18 @@ from stream.config_file import parse_config
 from stream.daemon.child import Child
 from stream.daemon.links import Message, Status, WorkerState, decode
 from stream.errors import PosewireError
-from stream.prompts import Prompt
+from stream.prompts import prompt_infos
 from stream.publisher import Publisher
 from stream.query import PromptInfo
 from stream.sinks import WireSink
 from stream.sockets import PublisherSockets
 from stream.structs import EventData, SourceState
-from stream.types import EndReason, Event, Phase, SkeletonFrame
+from stream.types import EndReason, Event, Phase, Scores, SkeletonFrame
 
 MAX_MESSAGES = 500
 """Messages taken before the public sockets are looked after again."""
 
 log = logging.getLogger(__name__)
-
-
-def prompt_infos(prompts: Sequence[Prompt]) -> list[PromptInfo]:
-    """Prompts as snapshots tell of them."""
-    return [PromptInfo(prompt.name, prompt.text, prompt.severity.value) for prompt in prompts]
 
 
 def public_sockets(publisher: Publisher, settings: Publish) -> PublisherSockets:
@@ -56,8 +51,8 @@ def main(child: Child) -> int:
     orders = child.orders
     config = parse_config(orders.config, Path(orders.config_path))
     publisher = Publisher(config.node.name)
-    prompts = [entry.prompt() for entry in config.prompts]
-    publisher.set_prompts(prompt_infos(prompts), "")  # the worker tells the digest when it has embedded them
+    prompts = prompt_infos([entry.prompt() for entry in config.prompts])
+    publisher.set_prompts(prompts, "")  # the worker tells the digest when it has embedded them
     inlet = child.context.socket(zmq.PULL)
     inlet.setsockopt(zmq.RCVHWM, 10_000)
     with inlet, public_sockets(publisher, config.publish) as sockets:
@@ -85,18 +80,17 @@ class Outlet:
     Args:
         child: to tell the supervisor of events.
         publisher, sockets: the public end.
-        prompts: in the order of the scores' columns.
+        prompts: in the order of the scores' columns, until the worker tells others.
 
     Attributes:
         worker_stopped: the worker has sent everything.
     """
 
     def __init__(
-        self, child: Child, publisher: Publisher, sockets: PublisherSockets, prompts: Sequence[Prompt]
+        self, child: Child, publisher: Publisher, sockets: PublisherSockets, prompts: Sequence[PromptInfo]
     ) -> None:
         self._child = child
         self._publisher = publisher
-        self._prompts = prompts
         self._wire = WireSink(publisher, prompts, [sockets.send, self._tell], skeletons=True)
         self._open: dict[str, Event] = {}
         self.worker_stopped = False
@@ -108,7 +102,7 @@ class Outlet:
                 self._status(message)
             elif isinstance(message, WorkerState):
                 self._worker(message)
-            elif not isinstance(message, SkeletonFrame):
+            elif not isinstance(message, SkeletonFrame) and not self._foreign(message):
                 self._wire.put(message)
         except PosewireError as error:
             log.error("not published: %s", error)  # the one line says it all
@@ -128,7 +122,12 @@ class Outlet:
         if worker.state == "started":  # one that starts has no events: what is open belongs to a dead one
             self.close_events(EndReason.CRASH)
         if self._publisher.prompts_digest != worker.digest:
-            self._publisher.set_prompts(prompt_infos(self._prompts), worker.digest)
+            self._publisher.set_prompts(worker.prompts, worker.digest)
+            self._wire.set_prompts(worker.prompts)
+
+    def _foreign(self, message: Message) -> bool:
+        """Whether these are scores of prompts that the worker, older than this process, has yet to tell of."""
+        return isinstance(message, Scores) and message.prompts_digest != self._publisher.prompts_digest
 
     def _status(self, status: Status) -> None:
         known = self._publisher.sources.get(status.source)

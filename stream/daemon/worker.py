@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import zmq
@@ -12,14 +14,20 @@ from stream.config_file import parse_config
 from stream.console import unfamiliar_prompts
 from stream.daemon.child import LINGER_MS, Child
 from stream.daemon.links import Status, WorkerState, decode, encode
-from stream.pipeline import Output, Pipeline, Tracked
-from stream.service import load_service
-from stream.types import EndReason, Event, Scores, SkeletonFrame
+from stream.pipeline import Output, Tracked
+from stream.prompts import prompt_infos
+from stream.service import Service, load_service
+from stream.types import EndReason, Event, Example, Scores, SkeletonFrame
 
 MAX_FRAMES = 256
 """Frames taken in one turn: bounds the latency of a stop and the memory of a batch."""
-DIGEST_S = 1.0
-"""Seconds between two reminders of the prompts' digest, for a publisher that was started again."""
+LOOK_S = 1.0
+"""Seconds between two looks at the examples, and two reminders of the prompts, for a publisher that started again."""
+
+KEEP_S = 60.0
+"""Seconds between two times at which the prototypes are written."""
+
+log = logging.getLogger(__name__)
 
 
 def main(child: Child) -> int:
@@ -34,7 +42,7 @@ def main(child: Child) -> int:
     with inlet, outlet:
         inlet.bind(orders.frames)
         outlet.connect(orders.outputs)
-        Worker(child, config, service.pipeline, inlet, outlet).run(service.description)
+        Worker(child, config, service, inlet, outlet).run()
     return 0
 
 
@@ -44,29 +52,34 @@ class Worker:
     Args:
         child: the process's life line.
         config: what to publish.
-        pipeline: what to run.
+        service: what to run.
         inlet: bound PULL socket of frames and source statuses.
         outlet: PUSH socket to the publisher.
     """
 
     def __init__(
-        self, child: Child, config: Config, pipeline: Pipeline, inlet: zmq.Socket[bytes], outlet: zmq.Socket[bytes]
+        self, child: Child, config: Config, service: Service, inlet: zmq.Socket[bytes], outlet: zmq.Socket[bytes]
     ) -> None:
         self._child = child
-        self._pipeline = pipeline
+        self._service = service
+        self._pipeline = service.pipeline
         self._inlet = inlet
         self._outlet = outlet
         self._names: dict[str, tuple[str, ...]] = {}
         self._running = {source.name for source in config.sources}
-        self._sent = (Tracked, Scores, Event) if config.publish.skeletons else (Event,)
+        self._sent = (Tracked, Scores, Event, Example) if config.publish.skeletons else (Event, Example)
+        self._complaints: set[str] = set()
         self._lost = 0
 
-    def run(self, description: str) -> None:
+    def run(self) -> None:
         """Work until stopped and empty; then end all open events."""
-        digest = self._pipeline.prompts.digest
-        self._send(WorkerState("started", digest))
-        self._child.tell("ready", description=description, unfamiliar=unfamiliar_prompts(self._pipeline.prompts))
-        next_digest = 0.0
+        self._complain(self._service.unused)
+        self._tell_state("started")
+        self._child.tell(
+            "ready", description=self._service.description, unfamiliar=unfamiliar_prompts(self._pipeline.prompts)
+        )
+        next_look = 0.0
+        next_keep = time.monotonic() + KEEP_S
         # The last word of a source can still be on its way when its process is gone: its end is waited for.
         while not self._child.stopping or (self._running and time.monotonic() < self._child.deadline):
             self._child.beat(**self._pipeline.counts, unsent=self._lost)
@@ -74,12 +87,47 @@ class Worker:
             for source in self._child.lost:
                 self._lose(source)
             self._child.lost.clear()
-            if (now := time.monotonic()) >= next_digest:
-                next_digest = now + DIGEST_S
-                self._send(WorkerState("running", digest))
+            if (now := time.monotonic()) >= next_look:
+                next_look = now + LOOK_S
+                self._look()
+                self._tell_state("running")
+            if now >= next_keep:
+                next_keep = now + KEEP_S
+                self._keep()
         self._emit(self._pipeline.finish(EndReason.SHUTDOWN))
-        self._send(WorkerState("stopped", digest))
+        self._keep()
+        self._tell_state("stopped")
         self._child.tell("beat", **self._pipeline.counts, unsent=self._lost)
+
+    def _keep(self) -> None:
+        """Keep the prototypes; a disk that is full costs what was learned, and nothing else."""
+        try:
+            self._service.keep_prototypes()
+        except OSError as error:
+            self._complain([f"{self._service.prototypes_path}: the prototypes cannot be kept ({error.strerror})"])
+
+    def _look(self) -> None:
+        """Watch for the actions that the examples show now, if they are others than before."""
+        found = self._service.refresh()
+        if found is None:
+            return
+        prompts, unused = found
+        self._complain(unused)
+        if prompts.digest != self._pipeline.prompts.digest:
+            self._emit(self._pipeline.exchange(prompts))
+            log.info("watching for: %s", ", ".join(prompt.name for prompt in prompts.prompts))
+            self._tell_state("running")  # before the first scores of the new prompts
+
+    def _complain(self, lines: Sequence[str]) -> None:
+        """Log what is wrong with files of examples, once for as long as it is."""
+        for line in lines:
+            if line not in self._complaints:
+                log.error("%s", line)
+        self._complaints = set(lines)
+
+    def _tell_state(self, state: str) -> None:
+        prompts = self._pipeline.prompts
+        self._send(WorkerState(state, prompts.digest, tuple(prompt_infos(prompts.prompts))))
 
     def _turn(self, timeout_ms: int) -> None:
         """Take what has arrived as one batch, in order."""
@@ -117,7 +165,7 @@ class Worker:
             self._emit(self._pipeline.end_source(name, EndReason.GAP))
         self._send(Status(source, "lost", "its capture process died"))
 
-    def _emit(self, outputs: list[Output] | list[Event]) -> None:
+    def _emit(self, outputs: Sequence[Output]) -> None:
         for output in outputs:
             if isinstance(output, self._sent):
                 self._send(output)

@@ -13,10 +13,12 @@ import torch
 from safetensors.numpy import load as parse
 from safetensors.numpy import save as format_tensors
 
-from models.checkpoint import KnownAction, Manifest, load, read_manifest, save
+from models.checkpoint import FORMAT, KnownAction, Manifest, Trusted, load, read_manifest, save
 from models.errors import CheckpointError, ModelError
+from models.normaliser import NormaliserState, normalise
 from models.preprocess import PreprocessOptions, preprocess
 from models.stgcn import TextAlignedSTGCN
+from models.streaming import StreamingNetwork
 
 DIM = 8
 TEXTS = ("a person jumps", "a person standing still")
@@ -27,9 +29,9 @@ def make(folder: Path) -> TextAlignedSTGCN:
     torch.manual_seed(0)
     network = TextAlignedSTGCN(DIM).eval()
     manifest = Manifest(
-        format=1, architecture="stgcn", arguments={}, layout="kinect_v2", rate_hz=25.0, frames=50,
+        format=FORMAT, architecture="stgcn", arguments={}, layout="kinect_v2", rate_hz=25.0, frames=50,
         preprocess=PreprocessOptions(), text_model="none", text_dim=DIM, temperature=0.07, enter=0.5, exit=0.3,
-        bank=(KnownAction("jump", TEXTS[0]),), background=(TEXTS[1],), texts=TEXTS, training={"seed": 0}, terms="none",
+        bank=(KnownAction("jump", TEXTS[:1]),), background=(TEXTS[1],), texts=TEXTS, training={"seed": 0}, terms="none",
     )  # fmt: skip
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     save(folder, manifest, weights, np.eye(2, DIM, dtype=np.float32))
@@ -49,8 +51,8 @@ def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:
     with torch.inference_mode():
         expected = network(torch.from_numpy(preprocess(x, mask, PreprocessOptions()))).numpy()
     np.testing.assert_allclose(recogniser.encode(x, mask), expected, atol=1e-5)
-    assert (recogniser.rate_hz, recogniser.frames, recogniser.temperature) == (25.0, 50, 0.07)
-    assert recogniser.bank == (KnownAction("jump", TEXTS[0]),)
+    assert (recogniser.rate_hz, recogniser.frames, recogniser.manifest.temperature) == (25.0, 50, 0.07)
+    assert recogniser.bank == (KnownAction("jump", TEXTS[:1]),)
     assert tuple(recogniser.text) == TEXTS
     assert recogniser.digest == sha256((tmp_path / "model.safetensors").read_bytes()).hexdigest()
     assert recogniser.device == "cpu"
@@ -151,7 +153,7 @@ def huge(folder: Path) -> None:
         (write("model.json", b"\xff\xfe"), "not a model manifest"),
         (write("model.json", b"[" * 100_000), "not a model manifest"),
         (write("model.json", b" " * (5 * 2**20)), "expected at most"),
-        (manifest(format=2), "format 2; this version reads format 1"),
+        (manifest(format=3), "format 3; this version reads format 2"),
         (manifest(frames="fifty"), "not a model manifest"),
         (manifest(terms=None), "missing required field `terms`"),
         (manifest(surprise=1), "unknown field `surprise`"),
@@ -207,3 +209,58 @@ def test_reading_what_a_checkpoint_says_needs_no_torch(tmp_path: Path) -> None:
         "read_manifest(Path(sys.argv[1])); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, cwd=Path(__file__).parents[2])
+
+
+def make_streaming(folder: Path, **changes: Any) -> StreamingNetwork:
+    torch.manual_seed(0)
+    network = StreamingNetwork(own=2, taught=3, channels=16, hidden=16, features=12).eval()
+    texts = ("sit down", "a person sits down", "fall", "throw", "stand", "wave")
+    bank = (
+        KnownAction("sit", texts[:2], "ntu120"), KnownAction("fall", texts[2:3], "ntu120"),
+        KnownAction("throw", texts[3:4], "ntu120"), KnownAction("stand", texts[4:5], background=True),
+        KnownAction("wave", texts[5:6]),
+    )  # fmt: skip
+    arguments = {"own": 2, "taught": 3, "channels": 16, "hidden": 16, "features": 12}
+    known: dict[str, Any] = {
+        "format": FORMAT, "architecture": "streaming", "arguments": arguments, "layout": "kinect_v2", "rate_hz": 25.0,
+        "frames": 50, "text_model": "none", "text_dim": DIM, "enter": 0.5, "exit": 0.3, "bank": bank,
+        "background": (), "texts": texts, "training": {}, "terms": "none",
+        "trust": Trusted((0.3, 0.8), (0.1, 1.0), 0.5),
+    }  # fmt: skip
+    weights = {name: value.numpy() for name, value in network.state_dict().items()}
+    save(folder, Manifest(**(known | changes)), weights, np.eye(6, DIM, dtype=np.float32))
+    return network
+
+
+def test_a_streaming_model(tmp_path: Path) -> None:
+    network, (x, mask) = make_streaming(tmp_path), windows(3)
+    recogniser = load(tmp_path, "cpu")
+    inputs = normalise(x.transpose(0, 2, 3, 1), mask, NormaliserState.new(3))
+    with torch.inference_mode():
+        expected = network.judge(network(torch.from_numpy(inputs))).numpy()
+    features = recogniser.encode(x, mask)
+    np.testing.assert_allclose(features, expected, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(recogniser.embedding(features), axis=1), 1, atol=1e-5)
+    similarity, probability = recogniser.head.scorer([np.eye(6, DIM, dtype=np.float32)[5:6]])(features)
+    np.testing.assert_allclose(similarity[:, 0], features[:, 4], atol=1e-5)
+    np.testing.assert_allclose(probability, similarity)
+    longer = np.concatenate([x, x], axis=2)
+    assert recogniser.encode_clips(longer, np.concatenate([mask, mask], axis=1)).shape == features.shape
+    assert recogniser.encode(x[:0], mask[:0]).shape == (0, features.shape[1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"trust": None}, "no trust"),
+        ({"trust": Trusted((0.8, 0.3), (0.1, 1.0), 0.5)}, "as many weights as increasing cosines"),
+        ({"bank": (KnownAction("sit", ("sit down",)),)}, "is not 1, the number of actions in the bank"),
+        ({"bank": tuple(KnownAction(str(i), (f"unheard of {i}",)) for i in range(5))}, "no vector of 'unheard of 0'"),
+        ({"arguments": {"own": 2, "taught": 3, "colour": 4}}, "do not fit streaming"),
+    ],
+)
+def test_a_streaming_model_that_lacks_something(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    make_streaming(tmp_path, **changes)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load(tmp_path, "cpu")
+    assert "\n" not in str(caught.value)

@@ -79,7 +79,8 @@ def test_help_loads_nothing_heavy() -> None:
     script = (
         "import sys\n"
         "from stream.cli import app\n"
-        "for words in ([], ['replay'], ['run'], ['watch'], ['check'], ['record'], ['prompts', 'test'], ['schema']):\n"
+        "for words in ([], ['replay'], ['run'], ['watch'], ['check'], ['record'], ['prompts', 'test'], ['schema'],\n"
+        "              ['teach']):\n"
         "    try: app([*words, '--help'])\n"
         "    except SystemExit: print()\n"
         "heavy = {'torch', 'numpy', 'scipy', 'zmq', 'msgspec', 'sentence_transformers'} & set(sys.modules)\n"
@@ -259,7 +260,7 @@ def test_check_shows_all_errors_at_once(tmp_path: Path) -> None:
     result = posewire("check", "--config", config)
     assert result.returncode == 2
     wrong = [line.split(": ")[0] for line in result.stderr.splitlines()]
-    assert wrong == ["wrong  sources[0]", "wrong  model", "wrong  prompts"]
+    assert wrong == ["wrong  sources[0]", "wrong  model", "wrong  prompts", "wrong  examples"]
     assert "ok     sources[1]: b" in result.stdout
     assert posewire("check", "--config", ROOT / "config.toml").returncode == 0
 
@@ -267,13 +268,14 @@ def test_check_shows_all_errors_at_once(tmp_path: Path) -> None:
 def test_prompts_list_and_test() -> None:
     listed = posewire("prompts", "list", "--config", ROOT / "config.toml").stdout
     assert "a person waves a hand" in listed
-    assert re.findall(r"^(?:prompts|background|known).*?\((\d+)\):$", listed, re.M)[:2] == ["4", "3"]
+    assert re.findall(r"^(?:prompts|background|known).*?\((\d+)\):$", listed, re.M)[:2] == ["5", "3"]
     assert listed.index("a person stands still") < listed.index("known actions of the model")
-    assert "a person standing still" not in listed
     tested = posewire("prompts", "test", "a person kicks a ball").stdout
-    assert "The model was trained on this" in tested
-    assert "kick" in tested.splitlines()[1]
-    assert "almost never fire" in posewire("prompts", "test", "a chess player resigns the game").stdout
+    assert tested.splitlines()[-1] == "known"
+    assert "labels as near as this" in tested
+    assert "a person kicks a ball" in tested.splitlines()[2]
+    unknown = posewire("prompts", "test", "a chess player resigns the game", "two people play chess").stdout
+    assert "unknown: teach it from examples" in unknown
 
 
 def readme_subscriber() -> str:

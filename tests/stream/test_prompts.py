@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from models.heads import BankHead, TextHead, Trust
 from stream.prompts import Prompt, PromptSet
 
 AXES = {"fall": 0, "wave": 1, "stand": 2, "clap": 3}
@@ -23,7 +24,9 @@ def embed(texts: Sequence[str]) -> np.ndarray:
 
 def make(prompts: list[str], background: list[str], bank: list[str], temperature: float = 0.1) -> PromptSet:
     entries = [Prompt(text.replace(" ", "_"), text) for text in prompts]
-    return PromptSet(entries, background, bank, embed, temperature=temperature, model_digest="m")
+    return PromptSet(
+        entries, background, [(text,) for text in bank], embed, head=TextHead(temperature), model_digest="m"
+    )
 
 
 def test_scores_are_a_softmax_over_prompts_and_background() -> None:
@@ -68,3 +71,18 @@ def test_the_digest_changes_whenever_a_score_could(other: PromptSet) -> None:
     same = make(["fall"], ["stand"], [])
     assert same.digest == make(["fall"], ["stand"], []).digest
     assert same.digest != other.digest
+
+
+def test_a_model_that_routes_needs_no_rivals_from_its_bank() -> None:
+    trust = Trust((0.0,), (1.0,), unknown_below=0.5)
+    known = [("fall",), ("wave",), ("stand",)]
+    head = BankHead(tuple(embed(texts) for texts in known), np.zeros(3, np.int64), trust, np.zeros(3, np.float32))
+    prompts = PromptSet(
+        [Prompt("fall", "fall", also=("near fall",))], ["stand"], known, embed, head=head, model_digest="m"
+    )
+    assert prompts.background == ("stand",)
+    similarity, probability, margin = prompts.score(np.array([[0.7, 0.2, 0.1], [0.0, 0.1, 0.9]], np.float32))
+    np.testing.assert_allclose(probability[:, 0], [0.7, 0.0], atol=1e-4)
+    np.testing.assert_allclose(similarity, probability, atol=1e-6)
+    np.testing.assert_allclose(margin[:, 0], [0.6, -0.9], atol=1e-4)
+    assert prompts.familiarity[0] > 0.9

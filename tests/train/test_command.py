@@ -1,17 +1,22 @@
 """The commands on made-up archives of the real format."""
 
 import json
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from models.checkpoint import load
+from models.heads import TextHead
+from models.shiftgcn import ShiftGCN
 from stream.layouts import KINECT_V1_JOINTS
 from train.__main__ import main
 from train.data import load_data
-from train.datasets.labels import action_of_label
+from train.datasets import labels as labels_module
+from train.datasets.labels import action_of_label, load_actions
 from train.datasets.people import Split
 from train.datasets.readers import DataMissing, read_set
 
@@ -91,47 +96,112 @@ def test_labels_of_frames_and_action_points_become_spans(folder: Path) -> None:
 
 
 @text_model
-def test_fit_resume_and_evaluate(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_align_and_resume(folder: Path, tmp_path: Path) -> None:
     common = ["--data", str(folder), "--run", str(tmp_path / "run"), "--steps", "2", "--batch", "8", "--fp32"]
     out = tmp_path / "checkpoint"
-    assert main(["fit", *common, "--out", str(out)]) == 0
+    assert main(["align", *common, "--out", str(out)]) == 0
     first = load(out, "cpu")
-    assert main(["fit", *common, "--out", str(out), "--resume"]) == 0
+    assert main(["align", *common, "--out", str(out), "--resume"]) == 0
     assert load(out, "cpu").digest == first.digest
-    assert first.manifest.training["held_out"]["precog16"]["test"] == ["s10", "s11", "s12"]
+    assert isinstance(first.head, TextHead)
     assert "a person falls to the floor" in first.text
-    capsys.readouterr()
-    arguments = ["--data", str(folder), "--checkpoint", str(out), "--json", str(tmp_path / "figures.json"), "--card"]
-    assert main(["evaluate", *arguments]) == 0
-    card = capsys.readouterr().out
-    assert card == (out / "README.md").read_text(encoding="utf-8")
-    assert "CC BY-NC 4.0" in card
-    figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
-    assert set(figures["strikes"]) == {"punch", "back fist", "all of them", "background"}
-    assert set(figures["other_sensor"]) == {"wave hand", "all of them"}
-    assert sum(path.stat().st_size for path in out.iterdir()) < 5_000_000
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a Shift-GCN that knows nothing, as a file of the published kind."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("teacher") / "shiftgcn.npz"
+    np.savez(path, **{name: value.numpy() for name, value in ShiftGCN(120).state_dict().items()})
+    return path
 
 
 @text_model
-def test_zero_shot_leaves_actions_out(folder: Path, tmp_path: Path) -> None:
-    result = tmp_path / "zero.json"
-    arguments = [
-        "--data",
-        str(folder),
-        "--run",
-        str(tmp_path),
-        "--steps",
-        "1",
-        "--batch",
-        "4",
-        "--fp32",
-        "--share",
-        "0.9",
-    ]
-    assert main(["zero-shot", *arguments, "--out", str(result)]) == 0
-    figures = json.loads(result.read_text(encoding="utf-8"))
-    assert len(figures["left_out"]) == figures["actions"]
-    assert 0 <= figures["generalised"] <= figures["restricted"] <= 1
+@pytest.mark.parametrize("taught", [False, True])
+def test_fit_and_evaluate(
+    folder: Path, teacher: Path, tmp_path: Path, taught: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "checkpoint"
+    size = ["--windows", "10", "--seen", "16", "--batch", "8", "--channels", "12", "--fp32"]
+    common = ["--data", str(folder), "--run", str(tmp_path / "run"), *size, *(["--teacher", str(teacher)] * taught)]
+    assert main(["fit", *common, "--out", str(out)]) == 0
+    first = load(out, "cpu")
+    assert {action.vocabulary for action in first.bank} == ({"own", "ntu120"} if taught else {"own"})
+    assert "fall" in {action.name for action in first.bank}
+    assert first.manifest.training["held_out"]["precog16"]["test"] == ["s10", "s11", "s12"]
+    assert len(first.references)
+    if not taught:  # finished: nothing is trained again, and the same comes out
+        assert main(["fit", *common, "--out", str(out), "--resume"]) == 0
+        assert load(out, "cpu").digest == first.digest
+        assert main(["fit", *common, "--out", str(out), "--seed", "1", "--resume"]) == 2
+        assert "written with other settings" in capsys.readouterr().err
+    arguments = ["--data", str(folder), "--checkpoint", str(out), "--json", str(tmp_path / "figures.json"), "--card"]
+    assert main(["evaluate", *arguments]) == 0
+    card = capsys.readouterr().out
+    assert card.endswith((out / "README.md").read_text(encoding="utf-8"))
+    assert "CC BY-NC 4.0" in card
+    assert ("distilled" in card) is taught
+    figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    assert set(figures["strikes"]) == {"punch", "back fist", "all of them", "background"}
+    assert len(figures["robustness"]["conditions"]) == 12
+
+
+@pytest.fixture
+def _own_labels() -> Iterator[None]:
+    yield
+    labels_module._vocabulary[0] = None
+    load_actions.cache_clear()
+    action_of_label.cache_clear()
+
+
+@text_model
+@pytest.mark.usefixtures("_own_labels")
+@pytest.mark.parametrize("described", [False, True])
+def test_a_model_of_ones_own_labels(tmp_path: Path, described: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    data, rng = tmp_path / "data", np.random.default_rng(0)
+    (data / "clips").mkdir(parents=True)
+    people = [f"p{i // 2}" for i in range(12)]
+    archive = {
+        "joints": np.concatenate([body(60, rng) for _ in people]) / 1000, "offsets": np.arange(13) * 60,
+        "label": np.array(["wipe_table", "ring bell"] * 6), "subject": np.array(people),
+        "clip": np.arange(12).astype(str), "joint_names": np.array(KINECT_V1_JOINTS),
+        "meta": json.dumps({"fps": 30, "units": "m"}),
+    }  # fmt: skip
+    np.savez(data / "clips" / "mine.npz", **archive)
+    if described:
+        (data / "labels.toml").write_text(
+            '[[action]]\nname = "wipe"\ntexts = ["a person wipes a table"]\nmine = ["wipe_table"]\n'
+        )
+    out, size = tmp_path / "model", ["--windows", "1", "--seen", "16", "--batch", "8", "--channels", "12", "--fp32"]
+    common = ["--data", str(data), "--run", str(tmp_path / "run"), *size]
+    assert main(["fit", *common, "--out", str(out)]) == 0
+    model = load(out, "cpu")
+    named = {action.name for action in model.bank}
+    assert named >= ({"wipe", "fall"} if described else {"wipe table", "ring bell", "fall"})
+    assert "punch" not in named
+    assert "CC" not in model.manifest.terms
+    assert main(["evaluate", "--data", str(data), "--checkpoint", str(out)]) == 0
+    assert "mine" in capsys.readouterr().out
+    np.savez(data / "clips" / "mine.npz", **{**archive, "subject": np.array(["p1"] * 12)})
+    assert main(["fit", *common[:2], "--run", str(tmp_path / "other"), *size, "--out", str(out)]) == 2
+    assert "expected three people or more, found p1" in capsys.readouterr().err
+
+
+@text_model
+def test_leave_one_out(folder: Path, teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    size = ["--windows", "10", "--seen", "16", "--batch", "8", "--channels", "12", "--fp32"]
+    result = tmp_path / "out.json"
+    common = ["--data", str(folder), "--run", str(tmp_path / "run"), "--pool", str(tmp_path / "pools"), *size]
+    arguments = ["--teacher", str(teacher), "--leave", "msrc12", "--seeds", "0", "--json", str(result)]
+    assert main(["leave-one-out", *common, *arguments]) == 0
+    figures = json.loads(result.read_text(encoding="utf-8"))["msrc12"]
+    assert set(figures) == {"msrc12-0", "msrc12-scratch"}
+    assert figures["msrc12-0"]["fidelity"]["teacher"]["agreement"] == 1
+    assert "msrc12" in capsys.readouterr().out
+    known = {action.name for action in load(tmp_path / "run" / "msrc12-0", "cpu").bank if action.vocabulary == "own"}
+    assert "walk" in known
+    assert not known & {"duck", "shoot"}
+    assert json.loads((tmp_path / "trust.json").read_text(encoding="utf-8"))["bands"]
 
 
 def test_a_folder_without_the_sets_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

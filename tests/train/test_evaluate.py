@@ -5,9 +5,11 @@ from small import sequences
 from train.calibrate import calibrate, detection_f1, set_weights
 from train.datasets.labels import index_of, load_actions
 from train.datasets.sequences import Sequence, Span
-from train.datasets.windows import Case
-from train.evaluate import continuous_windows, evaluate_unseen
+from train.datasets.windows import Batch, Case, judging_windows
+from train.evaluate import continuous_windows
 from train.metrics import calibration_error, selection_score, softmax, top1_by_set
+from train.robustness import conditions, robustness
+from train.trust import measure
 
 PUNCH, JUMP, BOW, STAND, WALK = (index_of(name) for name in ("punch", "jump", "bow", "stand", "walk"))
 CASES = [
@@ -67,12 +69,43 @@ def test_detection_f1_by_hand() -> None:
     assert detection_f1(actions, probability, 0.25) == pytest.approx((2 / 5 + 1) / 2)
 
 
-def test_unseen_actions_compete_among_themselves_and_with_all() -> None:
-    scores = similarity(STAND, STAND, STAND, STAND)
-    scores[:, [PUNCH, JUMP]] = [[0.3, 0.2], [0.3, 0.2], [0.3, 0.2], [0.3, 0.6]]
-    result = evaluate_unseen(scores, np.array([PUNCH, PUNCH, JUMP, JUMP]), [PUNCH, JUMP])
-    assert (result["restricted"], result["generalised"], result["chance"]) == (0.75, 0.25, 0.5)
-    assert result["balanced"] == 0.75
+def test_changed_windows_are_what_they_are_called() -> None:
+    batch, cases = judging_windows(sequences(2))
+    changed = conditions(batch)
+    assert all(one.x.shape == batch.x.shape and np.isfinite(one.x).all() for one in changed.values())
+    lost = {name: 1 - one.mask.mean() / batch.mask.mean() for name, one in changed.items()}
+    assert lost["20 % of the joints missing, others in each frame"] == pytest.approx(0.2, abs=0.01)
+    assert lost["legs hidden (behind a desk)"] == pytest.approx(8 / 25)
+    np.testing.assert_allclose(changed["camera 180 degrees around"].x[:, 2], -batch.x[:, 2], atol=1e-4)
+    np.testing.assert_allclose(changed["1.4 times as fast"].x[..., -1, :], batch.x[..., -1, :], atol=1e-6)
+    shift = np.abs(changed["depth shaken by 8 cm (as where RGB images are the source)"].x - batch.x).mean(
+        axis=(0, 2, 3)
+    )
+    assert shift[2] > 3 * shift[0] > 0
+
+    def judge(windows: Batch) -> np.ndarray:
+        return np.eye(len(load_actions()))[windows.action]
+
+    found = robustness(judge, batch, cases)
+    assert set(found["conditions"].values()) == {1.0}
+    assert found["people"] == {}
+
+
+def test_trust_grows_with_nearness_and_tells_the_unknown() -> None:
+    labels = {f"{i}": 0.3 + 0.6 * i / 40 for i in range(40)}
+    run = {
+        "familiarity": labels,
+        "plain_per_class": {name: float(cosine > 0.65) * 0.8 for name, cosine in labels.items()},
+    }
+    trust = measure({"set": {"set-0": {"labels": run, "phrases": run}, "set-scratch": {}}})
+    assert trust.unknown_below == 0.65
+    assert trust.weights[0] == 0
+    assert trust.weights[-1] == 1
+    assert list(trust.weights) == sorted(trust.weights)
+    assert list(trust.cosines) == sorted(trust.cosines)
+    assert sum(band.labels for band in trust.bands) == 80
+    with pytest.raises(ValueError, match="no labels"):
+        measure({})
 
 
 def test_windows_of_a_recording_are_named_by_the_last_action_that_they_hold() -> None:

@@ -10,7 +10,8 @@ from small import sequences
 from train.datasets.labels import load_actions
 from train.datasets.texts import ActionTexts
 from train.datasets.windows import WindowSampler, judging_windows
-from train.loop import LoopSettings, ResumeError, Trainer, run
+from train.loop import LoopSettings, Trainer
+from train.runs import ResumeError, run
 
 SETTINGS = LoopSettings(steps=4, batch=6, judge_every=2, dropout=0.2, bf16=False)
 
@@ -24,7 +25,8 @@ class Made:
 
 
 def trainer(settings: LoopSettings = SETTINGS) -> Trainer:
-    return Trainer(settings, WindowSampler(sequences()), ActionTexts(load_actions(), Made()))
+    validation = judging_windows(sequences(1, seed=1))
+    return Trainer(settings, WindowSampler(sequences()), ActionTexts(load_actions(), Made()), validation)
 
 
 def same(a: Trainer, b: Trainer) -> bool:
@@ -47,11 +49,10 @@ def test_two_runs_of_one_seed_are_the_same() -> None:
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path) -> None:
-    validation = judging_windows(sequences(1, seed=1))
     whole, part, rest = trainer(), trainer(), trainer()
-    run(whole, tmp_path / "whole", validation)
-    run(part, tmp_path / "parts", validation, until=2)
-    run(rest, tmp_path / "parts", validation, resume=True)
+    run(whole, tmp_path / "whole")
+    run(part, tmp_path / "parts", until=2)
+    run(rest, tmp_path / "parts", resume=True)
     assert rest.step_number == 4
     assert same(whole, rest)
     assert whole.best == rest.best
@@ -61,10 +62,9 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path) -> None:
 
 
 def test_a_run_is_not_resumed_with_other_settings(tmp_path: Path) -> None:
-    validation = judging_windows(sequences(1, seed=1))
-    run(trainer(), tmp_path, validation, until=2)
+    run(trainer(), tmp_path, until=2)
     with pytest.raises(ResumeError, match="written with other settings"):
-        run(trainer(LoopSettings(steps=5, batch=6, bf16=False)), tmp_path, validation, resume=True)
+        run(trainer(LoopSettings(steps=5, batch=6, bf16=False)), tmp_path, resume=True)
 
 
 def test_the_loss_falls() -> None:

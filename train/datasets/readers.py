@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.layouts import layout_for_names
-from train.datasets.labels import action_of_label, index_of, load_actions
+from train.datasets.labelled import SHORTEST_SPAN, read_clips
+from train.datasets.labels import SETS, action_of_label, archive_of, index_of, load_actions, set_names
 from train.datasets.sequences import Float32Array, Sequence, Span, active_part
 
 LONGEST_CLIP = 600
@@ -21,8 +22,6 @@ BEFORE_TAG, AFTER_TAG = 25 / 30, 25 / 30
 """Seconds around an action point of MSRC-12 that belong to the gesture."""
 OTHER_SENSOR = {"wave hand": "wave hand", "come here": "beckon", "pointing": "point"}
 """Labels of the Kinect v2 recordings whose action is in the bank, and that action."""
-SHORTEST_SPAN = 0.2
-"""Seconds; shorter segments of frame labels are slips of the annotator."""
 
 
 class DataMissing(Exception):
@@ -35,7 +34,9 @@ def read_set(folder: Path, name: str) -> list[Sequence]:
     Raises:
         DataMissing: its archive is not there.
     """
-    path = folder / ("untrimmed" if name in ("msrc12", "precog16") else "clips") / f"{name}.npz"
+    path = archive_of(folder)(name)
+    if name not in SETS:
+        return list(_of_users(name, path))
     arrays = _arrays(path)
     if name == "msrc12":
         return list(_msrc12(arrays))
@@ -45,12 +46,11 @@ def read_set(folder: Path, name: str) -> list[Sequence]:
 
 
 def read_other_sensor(folder: Path) -> list[Sequence]:
-    """Recordings of one person by a Kinect v2, of actions that are in the bank; only ever judged by.
-
-    Raises:
-        DataMissing: the archive is not there.
-    """
-    arrays = _arrays(folder / "clips" / "labanotation_kinect2.npz")
+    """Recordings of one person by a Kinect v2, of actions that are in the bank; only ever judged by, and optional."""
+    path = folder / "clips" / "labanotation_kinect2.npz"
+    if set_names() != SETS or not path.is_file():
+        return []
+    arrays = _arrays(path)
     joints, confidence = _canonical(arrays)
     offsets = arrays["offsets"].astype(np.int64)
     found = []
@@ -103,6 +103,21 @@ def _clips(name: str, arrays: dict[str, NDArray[Any]]) -> Iterator[Sequence]:
         spans = (Span(float(times[first]), float(times[last]), action),)
         person, clip = str(arrays["subject"][i]), str(arrays["clip"][i])
         yield Sequence(name, person, clip, joints[start:stop], confidence[start:stop], times, spans, trimmed=True)
+
+
+def _of_users(name: str, path: Path) -> Iterator[Sequence]:
+    """Clips of an archive that is none of the public sets, in whatever layout and units its names and `meta` say."""
+    if not path.is_file():
+        raise DataMissing(f"{path}: not found; labels.toml says that some labels are of {name!r}")
+    for clip in read_clips(path):
+        action = action_of_label().get((name, clip.label))
+        body = clip.bodies[0]
+        if action is not None and _usable(body.confidence):
+            spans = (Span(float(clip.times[0]), float(clip.times[-1]), action),)
+            if not load_actions()[action].still:
+                first, last = active_part(body.joints, body.confidence)
+                spans = (Span(float(clip.times[first]), float(clip.times[last]), action),)
+            yield Sequence(name, clip.subject, clip.name, body.joints, body.confidence, clip.times, spans, trimmed=True)
 
 
 def _precog16(arrays: dict[str, NDArray[Any]]) -> Iterator[Sequence]:

@@ -64,7 +64,7 @@ def background_places(sequences: Items[Sequence]) -> dict[int, list[Place]]:
     at the ends, where people stand before and after.
     """
     found: dict[int, list[Place]] = {index_of(STAND): [], index_of(ELSE): []}
-    seated = {index_of("stand up"), index_of("sit down")}
+    seated = {index for index, action in enumerate(load_actions()) if action.name in ("stand up", "sit down")}
     for number, sequence in enumerate(sequences):
         end = float(sequence.times[-1])
         margin = 0.4 if sequence.set_name == "msrc12" else 0.0
@@ -88,6 +88,47 @@ def background_places(sequences: Items[Sequence]) -> dict[int, list[Place]]:
     return found
 
 
+class Surroundings:
+    """What may have happened before and after clips, whose recording shows only what lies between.
+
+    Args:
+        sequences: other clips of the same person come before and after.
+    """
+
+    def __init__(self, sequences: Items[Sequence]) -> None:
+        self._sequences = sequences
+        self._people: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for number, sequence in enumerate(sequences):
+            self._people[sequence.set_name, sequence.person].append(number)
+
+    def sample(
+        self, sequence: Sequence, times: NDArray[np.float64], every: int, rng: np.random.Generator
+    ) -> tuple[Float32Array, Float32Array]:
+        """Sample a clip beyond its ends: the person rests there, does something else, or was not yet seen."""
+        span, last = sequence.spans[0], float(sequence.times[-1])
+        inside = times.copy()
+        before, after = times < 0, times > last
+        inside[before] = to_and_fro(times[before], 0.0, span.start)
+        inside[after] = to_and_fro(times[after], span.end, last)
+        joints, confidence = sequence.sample(inside, every)
+        if before.any() and (kind := rng.random()) < 0.5:
+            if kind < 0.15:
+                confidence[before] = 0
+            else:
+                other = self._companion(sequence, rng)
+                earlier, seen = other.sample(other.times[-1] + times[before])
+                joints[before], confidence[before] = _joined(earlier, joints[~before][0], -1), seen
+        if after.any() and rng.random() < 0.4:
+            other = self._companion(sequence, rng)
+            later, seen = other.sample(times[after] - last)
+            joints[after], confidence[after] = _joined(later, joints[~after][-1], 0), seen
+        return _blended(joints, (before, after)), confidence
+
+    def _companion(self, sequence: Sequence, rng: np.random.Generator) -> Sequence:
+        others = self._people[sequence.set_name, sequence.person]
+        return self._sequences[others[rng.integers(len(others))]]
+
+
 class WindowSampler:
     """Draws training windows from sequences.
 
@@ -107,9 +148,7 @@ class WindowSampler:
                 places[action][sequences[place.sequence].set_name].append(place)
         kept = [action for action in sorted(places) if classes is None or action in classes]
         self._places = {action: places[action] for action in kept}
-        self._people: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for number, sequence in enumerate(sequences):
-            self._people[sequence.set_name, sequence.person].append(number)
+        self._surroundings = Surroundings(sequences)
         self._actions = np.array(kept)
         weights = np.array([max(FLOOR, sum(len(p) for p in self._places[action].values())) ** 0.5 for action in kept])
         stand, other = self._actions == index_of(STAND), self._actions == index_of(ELSE)
@@ -151,34 +190,11 @@ class WindowSampler:
             low, high = max(low, length), min(high, last)
         end = rng.uniform(low, high) if high > low else high
         times = end + OFFSETS * speed
-        return self._surrounded(sequence, times, every, rng) if sequence.trimmed else sequence.sample(times, every)
-
-    def _surrounded(
-        self, sequence: Sequence, times: NDArray[np.float64], every: int, rng: np.random.Generator
-    ) -> tuple[Float32Array, Float32Array]:
-        """Sample a clip beyond its ends: the person rests there, does something else, or was not yet seen."""
-        span, last = sequence.spans[0], float(sequence.times[-1])
-        inside = times.copy()
-        before, after = times < 0, times > last
-        inside[before] = to_and_fro(times[before], 0.0, span.start)
-        inside[after] = to_and_fro(times[after], span.end, last)
-        joints, confidence = sequence.sample(inside, every)
-        if before.any() and (kind := rng.random()) < 0.5:
-            if kind < 0.15:
-                confidence[before] = 0
-            else:
-                other = self._companion(sequence, rng)
-                earlier, seen = other.sample(other.times[-1] + times[before])
-                joints[before], confidence[before] = _joined(earlier, joints[~before][0], -1), seen
-        if after.any() and rng.random() < 0.4:
-            other = self._companion(sequence, rng)
-            later, seen = other.sample(times[after] - last)
-            joints[after], confidence[after] = _joined(later, joints[~after][-1], 0), seen
-        return _blended(joints, (before, after)), confidence
-
-    def _companion(self, sequence: Sequence, rng: np.random.Generator) -> Sequence:
-        others = self._people[sequence.set_name, sequence.person]
-        return self._sequences[others[rng.integers(len(others))]]
+        return (
+            self._surroundings.sample(sequence, times, every, rng)
+            if sequence.trimmed
+            else sequence.sample(times, every)
+        )
 
 
 def _joined(joints: Float32Array, neighbour: Float32Array, at: int) -> Float32Array:

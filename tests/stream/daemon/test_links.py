@@ -13,7 +13,19 @@ from stream.daemon import capture
 from stream.daemon.capture import Outlet
 from stream.daemon.links import Status, WorkerState, decode, encode
 from stream.pipeline import Tracked
-from stream.types import NANOSECONDS, EndReason, Event, EventKind, Phase, Scores, Severity, SkeletonFrame, Space
+from stream.query import PromptInfo
+from stream.types import (
+    NANOSECONDS,
+    EndReason,
+    Event,
+    EventKind,
+    Example,
+    Phase,
+    Scores,
+    Severity,
+    SkeletonFrame,
+    Space,
+)
 
 EVENT = Event(
     "01ARZ3NDEKTSV4RRFFQ69G5FAV", Phase.END, EventKind.ACTION, Severity.WARNING, "cam", 3, "kick", "a person kicks",
@@ -35,7 +47,8 @@ ROW = np.array([0.1, 0.2], np.float32)
         Scores("cam", 3, 7, ROW, ROW, -ROW, 0.25, 0.8, "digest"),
         EVENT,
         Status("cam", "error", "gone", ("cam", "cam.a"), 5, 2, 29.97),
-        WorkerState("running", "digest"),
+        WorkerState("running", "digest", (PromptInfo("kick", "a person kicks", "warning"),)),
+        Example("01ARZ3NDEKTSV4RRFFQ69G5FAV", "cam", "kick", 5, 0.9, "e" * 64, ROW),
     ],
 )
 def test_messages_arrive_as_they_were(message: object) -> None:
@@ -57,7 +70,7 @@ def test_messages_arrive_as_they_were(message: object) -> None:
 
 def test_unknown_messages_are_refused() -> None:
     with pytest.raises(ValueError, match="unknown message tag"):
-        decode([b"X", b""])
+        decode([b"?", b""])
 
 
 @pytest.fixture

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wire_samples import make_end, make_event
+from wire_samples import make_end, make_event, make_example
 
 from stream.journal import Journal
 from stream.messages import MessageError
 from stream.publisher import Publisher
-from stream.query import PAGE_MESSAGES, PromptInfo, answer, decode_reply
+from stream.query import MAX_EXAMPLES, PAGE_MESSAGES, PromptInfo, answer, decode_reply
 from stream.structs import SourceState
 from stream.topics import Kind
 
@@ -73,6 +74,9 @@ def test_after_what_is_not_there_yet(publisher: Publisher):
         ({"type": "prompts.add", "id": "9"}, "prompt control is not available"),
         ({"type": "reboot", "id": "9"}, "unknown request type 'reboot'"),
         ({"type": "after", "id": "9"}, "expected kind and seq"),
+        ({"type": "example", "id": "9"}, "expected event, the id of an event"),
+        ({"type": "example", "event": "", "id": "9"}, "event: expected the id of an event, 1 to 64 characters"),
+        ({"type": "example", "event": "x", "id": "9"}, "event 'x' is unknown or too old"),
         ({"type": "after", "kind": "skeleton", "seq": 0}, "kind: expected alarm, action, anomaly or status"),
         ({"type": "after", "kind": "alarm", "seq": -1, "id": "9"}, "seq: expected a whole number from 0"),
         (
@@ -80,8 +84,8 @@ def test_after_what_is_not_there_yet(publisher: Publisher):
             "limit: expected a whole number from 1 to 500",
         ),
         ({"type": "ping", "v": 2, "id": "9"}, "v: expected 1"),
-        ({"id": "9"}, "type: expected ping, snapshot or after"),
-        ({"type": 5, "id": "9"}, "type: expected ping, snapshot or after"),
+        ({"id": "9"}, "type: expected ping, snapshot, after or example"),
+        ({"type": 5, "id": "9"}, "type: expected ping, snapshot, after or example"),
     ],
 )
 def test_errors_say_what_is_wrong_and_repeat_the_id(publisher: Publisher, request_: dict[str, object], error: str):
@@ -101,6 +105,32 @@ def test_an_id_that_cannot_be_is_not_repeated(publisher: Publisher, id_: object)
 @pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b'{"v":1,', b'"ping"'])
 def test_what_is_no_object_is_told_so(publisher: Publisher, body: bytes):
     assert json.loads(answer(publisher, body))["error"] == "malformed request: expected one JSON object in UTF-8"
+
+
+def test_the_example_of_an_event_is_the_last_one_told(publisher: Publisher):
+    first, last = make_example(3), make_example(3, embedding=make_example(4).embedding, score=0.95)
+    for example in (first, last):
+        publisher.keep_example(example)
+    reply = ask(publisher, type="example", id="7", event=first.event)
+    embedding = reply.pop("embedding")
+    np.testing.assert_allclose(embedding, last.embedding, atol=1e-6)
+    assert reply == {
+        "v": 1, "type": "example", "id": "7", "node": "n", "epoch": "e1", "event": first.event, "source": "cam1",
+        "name": "fall", "t": 3.0, "score": 0.95, "model": "e" * 64,
+    }  # fmt: skip
+
+
+def test_the_oldest_examples_are_forgotten(publisher: Publisher):
+    for number in range(MAX_EXAMPLES + 1):
+        publisher.keep_example(make_example(number))
+    assert ask(publisher, type="example", event=make_example(0).event)["type"] == "error"
+    assert ask(publisher, type="example", event=make_example(1).event)["type"] == "example"
+
+
+@pytest.mark.parametrize("embedding", [np.full(4, np.nan, np.float32), np.ones(4, np.float32)])
+def test_an_example_that_is_no_unit_vector_is_refused(publisher: Publisher, embedding: np.ndarray):
+    with pytest.raises(MessageError, match="expected a unit vector"):
+        publisher.keep_example(make_example(embedding=embedding))
 
 
 def test_rates_have_two_decimals(publisher: Publisher):

@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from wire_samples import make_end, make_event, make_frame, make_scores
+from wire_samples import make_end, make_event, make_example, make_frame, make_scores
 
 from stream.journal import Journal
 from stream.publisher import Publisher
@@ -64,12 +64,15 @@ def test_real_requests_and_replies_are_valid(publisher: Publisher):
     for number in range(5):
         publisher.publish_event(make_event(number))
     publisher.publish_status("cam1", "running")
+    publisher.keep_example(make_example())
     for request, reply in (
         ({"v": 1, "type": "ping", "id": "1"}, "pong"),
         ({"v": 1, "type": "snapshot"}, "snapshot"),
         ({"v": 1, "type": "after", "kind": "alarm", "seq": 3, "limit": 1}, "after"),
         ({"v": 1, "type": "after", "kind": "alarm", "seq": 0}, "after"),
         ({"v": 1, "type": "after", "kind": "status", "seq": 0}, "after"),
+        ({"v": 1, "type": "example", "event": make_example().event}, "example"),
+        ({"v": 1, "type": "example", "event": "other"}, "error"),
         ({"v": 1, "type": "prompt.add"}, "error"),
     ):
         validator("query-request").validate(request)

@@ -9,7 +9,7 @@ import numpy as np
 
 from stream.sockets import PublisherSockets
 from stream.subscriber import Item, Subscriber
-from stream.types import EndReason, Event, EventKind, Phase, Scores, Severity, SkeletonFrame
+from stream.types import EndReason, Event, EventKind, Example, Phase, Scores, Severity, SkeletonFrame
 
 SECOND = 1_000_000_000
 
@@ -40,6 +40,21 @@ def make_end(number: int = 0, **changes: object) -> Event:
     """The end of `make_event(number)`."""
     end = {"phase": Phase.END, "t_end": number * SECOND, "reason": EndReason.BELOW_EXIT}
     return make_event(number, **{**end, **changes})
+
+
+def make_example(number: int = 0, **changes: object) -> Example:
+    """The example of `make_event(number)`."""
+    embedding = np.random.default_rng(number).normal(size=16).astype(np.float32)
+    fields: dict[str, object] = {
+        "event": make_event(number).id,
+        "source": "cam1",
+        "name": "fall",
+        "t": number * SECOND,
+        "score": 0.9,
+        "model": "e" * 64,
+        "embedding": embedding / np.linalg.norm(embedding),
+    }
+    return Example(**{**fields, **changes})  # type: ignore[arg-type]
 
 
 def make_frame(bodies: int = 2) -> SkeletonFrame:

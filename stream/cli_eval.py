@@ -1,0 +1,107 @@
+"""The `posewire eval` commands; only light imports at the top, as in `stream.cli`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stream.cli_options import ConfigOption, leave
+
+eval_app = typer.Typer(
+    help="How good the model is on labelled recordings.", no_args_is_help=True, rich_markup_mode=None
+)
+
+DataOption = Annotated[Path, typer.Option("--data", metavar="FILE.npz", help="Labelled clips or recordings.")]
+TextsOption = Annotated[
+    Path | None,
+    typer.Option("--prompts", metavar="FILE.json", help="Text, or list of texts, of each label; else the labels."),
+]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", metavar="OUT.json", help="Write the figures; - is standard output.")
+]
+PlotOption = Annotated[Path | None, typer.Option("--plot", metavar="OUT.png", help="Draw them (needs matplotlib).")]
+SubjectOption = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Judge only this person's recordings; repeatable.")
+]
+ModelOption = Annotated[
+    Path | None, typer.Option("--model", metavar="DIR", help="Checkpoint, instead of the configured one.")
+]
+
+
+@eval_app.command("zero-shot")
+def eval_zero_shot(
+    data: DataOption,
+    prompts: TextsOption = None,
+    json: JsonOption = None,
+    plot: PlotOption = None,
+    model: ModelOption = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=100, help="Orders of the clips; halves of the labels for abstaining.")
+    ] = 3,
+    adapt: Annotated[
+        bool, typer.Option("--adapt/--no-adapt", help="Learn online prototypes from the clips, unlabelled.")
+    ] = True,
+    subject: SubjectOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Name clips by text alone."""
+    from stream.commands.evaluate import EvalOptions
+    from stream.commands.evaluate import eval_zero_shot as evaluate
+
+    leave(
+        evaluate(
+            EvalOptions(data, json, plot, model, config, tuple(subject or ())),
+            prompts=prompts,
+            seeds=seeds,
+            adapt=adapt,
+        )
+    )
+
+
+@eval_app.command("few-shot")
+def eval_few_shot(
+    data: DataOption,
+    prompts: TextsOption = None,
+    json: JsonOption = None,
+    plot: PlotOption = None,
+    model: ModelOption = None,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="How often the people are divided.")] = 5,
+    subject: SubjectOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Name clips by 1, 3, 5 and 10 examples of other people."""
+    from stream.commands.evaluate import EvalOptions
+    from stream.commands.evaluate import eval_few_shot as evaluate
+
+    options = EvalOptions(data, json, plot, model, config, tuple(subject or ()))
+    leave(evaluate(options, prompts=prompts, seeds=seeds))
+
+
+@eval_app.command("stream")
+def eval_stream(
+    data: DataOption,
+    prompts: TextsOption = None,
+    json: JsonOption = None,
+    plot: PlotOption = None,
+    model: ModelOption = None,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Resamples of the people, for the spread.")] = 100,
+    most: Annotated[int | None, typer.Option(min=1, help="Judge at most so many recordings.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Which these are.")] = 0,
+    subject: SubjectOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Find actions in continuous recordings."""
+    from stream.commands.evaluate import EvalOptions
+    from stream.commands.evaluate import eval_stream as evaluate
+
+    leave(
+        evaluate(
+            EvalOptions(data, json, plot, model, config, tuple(subject or ())),
+            prompts=prompts,
+            seeds=seeds,
+            most=most,
+            seed=seed,
+        )
+    )

@@ -1,0 +1,246 @@
+"""`posewire eval`: how good the model is on labelled archives. The one command that needs the training code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from rich.console import Console
+
+from models.prototypes import OnlinePrototypes
+from stream.commands.evaluate_view import bar, show_few_shot, show_stream, show_zero_shot
+from stream.commands.options import OptionError, check_targets
+from stream.config import Config
+from stream.config_file import load_config
+from stream.console import make_console
+from stream.pipeline import Pipeline
+from stream.prompts import Prompt, PromptSet
+from stream.service import embed_texts, load_model, make_prototypes
+from stream.sinks import OutputError
+from train.datasets.labelled import Clip, DataError, Recording, read_clips, read_recordings
+from train.judging import few_shot, plots, streaming, zero_shot
+from train.judging.clips import Report, encode
+from train.judging.texts import Texts, is_background, read_texts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from models.recogniser import Recogniser
+
+STDOUT = Path("-")
+Item = TypeVar("Item", Clip, Recording)
+
+
+@dataclass(frozen=True, slots=True)
+class EvalOptions:
+    """What all three evaluations are told.
+
+    Attributes:
+        data: the archive.
+        json, plot: where to write the figures and a picture of them; `json` may be "-".
+        model: folder of a checkpoint, instead of the configured one.
+        config: configuration file.
+        subjects: only their clips or recordings are judged; () for everybody's.
+    """
+
+    data: Path
+    json: Path | None = None
+    plot: Path | None = None
+    model: Path | None = None
+    config: Path | None = None
+    subjects: tuple[str, ...] = ()
+
+
+def eval_zero_shot(options: EvalOptions, *, prompts: Path | None, seeds: int, adapt: bool) -> int:
+    """Name clips by text alone; returns the exit code.
+
+    Raises:
+        PosewireError, ModelError: something given cannot be used.
+    """
+    console = _begin(options, prompts)
+    every = read_clips(options.data)
+    clips = _of_subjects(every, options)
+    texts = read_texts(prompts, {clip.label for clip in clips}, {clip.label for clip in every})
+    if len(texts) < 2:
+        raise DataError(options.data, f"all its clips are called {next(iter(texts))!r}; expected two labels or more")
+    recogniser = _model(_config(options))
+    with _progress("clips") as report:
+        encoded = encode(clips, recogniser, report)
+    size = recogniser.embedding_dim
+    figures = zero_shot.judge(
+        encoded,
+        recogniser,
+        texts,
+        lambda new: embed_texts(new, recogniser),
+        seeds=seeds,
+        adapter=(lambda: zero_shot.Aligned(OnlinePrototypes(len(texts), size))) if adapt else None,
+    )
+    show_zero_shot(console, figures)
+    _finish(options, figures, plots.zero_shot, console)
+    return 0
+
+
+def eval_few_shot(options: EvalOptions, *, prompts: Path | None, seeds: int) -> int:
+    """Name clips by examples of other people; returns the exit code. Texts are checked, and of no use here.
+
+    Raises:
+        PosewireError, ModelError: something given cannot be used.
+    """
+    console = _begin(options, prompts)
+    every = read_clips(options.data)
+    clips = _of_subjects(every, options)
+    read_texts(prompts, {clip.label for clip in clips}, {clip.label for clip in every})
+    labels, subjects = [clip.label for clip in clips], [clip.subject for clip in clips]
+    try:
+        divisions = few_shot.divide(labels, subjects, seeds=seeds)
+    except ValueError as error:
+        raise DataError(options.data, str(error)) from error
+    recogniser = _model(_config(options))
+    with _progress("clips") as report:
+        encoded = encode(clips, recogniser, report)
+    figures = few_shot.judge(encoded.embeddings(recogniser), labels, divisions)
+    show_few_shot(console, figures)
+    _finish(options, figures, plots.few_shot, console)
+    return 0
+
+
+def eval_stream(options: EvalOptions, *, prompts: Path | None, seeds: int, most: int | None, seed: int) -> int:
+    """Find actions in continuous recordings; returns the exit code.
+
+    Raises:
+        PosewireError, ModelError: something given cannot be used.
+    """
+    console = _begin(options, prompts)
+    every = read_recordings(options.data)
+    recordings = _of_subjects(every, options)
+    texts = read_texts(prompts, {label for label in _labels(recordings) if not is_background(label)}, _labels(every))
+    if not texts:
+        raise DataError(options.data, "nothing in it is labelled; expected action points, or frames of actions")
+    config = _config(options)
+    recogniser = _model(config)
+    watched = _prompts(config, recogniser, texts)
+    settings = config.pipeline(
+        frames=recogniser.frames, rate_hz=recogniser.rate_hz, enter=recogniser.enter, exit=recogniser.exit
+    )
+    prototypes = make_prototypes(config, recogniser, len(watched.prompts))
+    with _progress("recordings") as report:
+        figures = streaming.judge(
+            _drawn(recordings, most, seed),
+            lambda: Pipeline(recogniser, watched, settings, embedding=recogniser.embedding, prototypes=prototypes),
+            seeds=seeds,
+            report=report,
+        )
+    figures |= {
+        "enter": settings.events.enter,
+        "exit": settings.events.exit,
+        "familiarity": dict(zip(texts, watched.familiarity, strict=True)),
+        "prompts": {label: list(given) for label, given in texts.items()},
+    }
+    show_stream(console, figures)
+    _finish(options, figures, plots.stream, console)
+    return 0
+
+
+def _labels(recordings: list[Recording]) -> set[str]:
+    tagged = {tag.label for one in recordings for tag in one.tags}
+    return tagged | {label for one in recordings for label in one.frame_labels or ()}
+
+
+def _of_subjects(items: list[Item], options: EvalOptions) -> list[Item]:
+    people = {item.subject for item in items}
+    if lacking := sorted(set(options.subjects) - people):
+        raise DataError(options.data, f"has no subject {lacking[0]!r}; it has {', '.join(sorted(people)[:30])}")
+    return [item for item in items if not options.subjects or item.subject in options.subjects]
+
+
+def _drawn(recordings: list[Recording], most: int | None, seed: int) -> list[Recording]:
+    if most is None or most >= len(recordings):
+        return recordings
+    rows = np.random.default_rng(seed).choice(len(recordings), most, replace=False)
+    return [recordings[row] for row in sorted(rows.tolist())]
+
+
+def _begin(options: EvalOptions, prompts: Path | None) -> Console:
+    """Refuse before anything is computed what cannot be written; where to show tables."""
+    targets = {"--json": options.json, "--plot": options.plot}
+    inputs = [str(path) for path in (options.data, prompts, options.config) if path is not None]
+    check_targets({name: path for name, path in targets.items() if path is not None and path != STDOUT}, inputs)
+    if options.plot is not None:
+        if options.plot == STDOUT:
+            raise OptionError("--plot -: a picture cannot be shown there; expected the name of a file")
+        if options.plot.suffix.lower() != ".png":
+            raise OptionError(f"--plot {options.plot}: expected the name of a .png file")
+        plots.require_matplotlib()
+    return make_console(stderr=options.json == STDOUT)
+
+
+def _config(options: EvalOptions) -> Config:
+    config = load_config(options.config)
+    if options.model is None:
+        return config
+    return config.model_copy(update={"model": config.model.model_copy(update={"path": str(options.model)})})
+
+
+def _model(config: Config) -> Recogniser:
+    import torch
+
+    torch.set_num_threads(config.model.threads)
+    return load_model(config)
+
+
+def _prompts(config: Config, recogniser: Recogniser, texts: Texts) -> PromptSet:
+    """The labels as prompts, against the configured background."""
+    return PromptSet(
+        [Prompt(label, given[0], also=given[1:]) for label, given in texts.items()],
+        config.background.texts,
+        [action.texts for action in recogniser.bank],
+        lambda new: embed_texts(new, recogniser),
+        head=recogniser.head,
+        model_digest=recogniser.digest,
+        compete=config.background.bank,
+    )
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Report]:
+    with bar(what) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda total, done: progress.update(task, total=total, completed=done)
+
+
+def _finish(
+    options: EvalOptions,
+    figures: Mapping[str, Any],
+    draw: Callable[[Mapping[str, Any], str], Figure],
+    console: Console,
+) -> None:
+    """Write the figures and the picture."""
+    text = json.dumps(figures, indent=1, ensure_ascii=False) + "\n"
+    if options.json == STDOUT:
+        sys.stdout.write(text)
+    elif options.json is not None:
+        _write(options.json, text.encode())
+        console.print(f"figures: {options.json}", soft_wrap=True)
+    if options.plot is not None:
+        _write(options.plot, plots.png(draw(figures, options.data.stem)))
+        console.print(f"picture: {options.plot}", soft_wrap=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all; what is no file (a pipe, a device) as it is."""
+    target = path.resolve()
+    part = target.with_name(target.name + ".part")
+    try:
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)
+            return
+        part.write_bytes(data)
+        part.replace(target)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); expected a place to write to") from error

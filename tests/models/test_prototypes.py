@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.prototypes import KEPT, OnlinePrototypes
+
+PLACES = np.eye(6, dtype=np.float32)
+
+
+def near(place: int, rng: np.random.Generator) -> np.ndarray:
+    v = PLACES[place] + 0.05 * rng.standard_normal(6)
+    return (v / np.linalg.norm(v)).astype(np.float32)
+
+
+def taught(rng: np.random.Generator) -> OnlinePrototypes:
+    """Prompts 0 and 1, whose sure windows lie at places 0 and 1."""
+    prototypes = OnlinePrototypes(3, 6)
+    for i in range(2 * KEPT):
+        sure = np.array([0.9, 0.05, 0.0] if i % 2 == 0 else [0.05, 0.9, 0.0], np.float32)
+        prototypes.adapt(sure, near(i % 2, rng))
+    return prototypes
+
+
+def test_an_unsure_window_goes_to_the_prototype_that_it_is_like() -> None:
+    rng = np.random.default_rng(0)
+    unsure = np.array([0.4, 0.45, 0.05], np.float32)
+    assert taught(rng).adapt(unsure, near(0, rng)).argmax() == 0
+    assert taught(rng).adapt(unsure, near(1, rng)).argmax() == 1
+
+
+def test_nothing_is_learned_before_it_is_scored() -> None:
+    prototypes, unsure = OnlinePrototypes(2, 6), np.array([0.4, 0.3], np.float32)
+    np.testing.assert_array_equal(prototypes.adapt(unsure, PLACES[0]), unsure)
+
+
+def test_the_sum_stays_so_that_nothing_comes_out_of_nothing() -> None:
+    rng = np.random.default_rng(0)
+    prototypes = taught(rng)
+    quiet = np.array([0.01, 0.02, 0.01], np.float32)
+    adapted = prototypes.adapt(quiet, near(0, rng))
+    assert adapted.sum() == pytest.approx(quiet.sum(), abs=1e-6)
+    assert (adapted >= 0).all()
+
+
+def test_windows_of_none_of_the_prompts_are_not_learned_from() -> None:
+    rng = np.random.default_rng(0)
+    prototypes, unsure = taught(rng), np.array([0.4, 0.45, 0.05], np.float32)
+    for _ in range(50):
+        prototypes.adapt(np.array([0.2, 0.1, 0.0], np.float32), near(4, rng))  # 0.7 of something else
+    assert prototypes.adapt(unsure, near(0, rng)).argmax() == 0
+
+
+def test_the_text_is_never_wholly_replaced() -> None:
+    rng = np.random.default_rng(0)
+    certain = np.array([0.98, 0.01, 0.0], np.float32)
+    assert taught(rng).adapt(certain, near(1, rng))[0] > 0.45
+
+
+def test_old_windows_give_way() -> None:
+    rng = np.random.default_rng(0)
+    prototypes = taught(rng)
+    for _ in range(600):  # the same prompts look different now, and the texts are a little less sure
+        prototypes.adapt(np.array([0.8, 0.1, 0.0], np.float32), near(2, rng))
+        prototypes.adapt(np.array([0.1, 0.8, 0.0], np.float32), near(3, rng))
+    assert prototypes.adapt(np.array([0.45, 0.4, 0.05], np.float32), near(3, rng)).argmax() == 1
+
+
+def test_state_survives_a_restart_and_fits_its_prompts_only(tmp_path: Path) -> None:
+    rng, path = np.random.default_rng(0), tmp_path / "prototypes.safetensors"
+    prototypes, unsure, window = taught(rng), np.array([0.4, 0.45, 0.05], np.float32), near(0, rng)
+    prototypes.save(path, "digest")
+    again = OnlinePrototypes(3, 6)
+    assert again.restore(path, "digest")
+    np.testing.assert_allclose(again.adapt(unsure, window), prototypes.adapt(unsure, window), atol=1e-6)
+    assert not OnlinePrototypes(3, 6).restore(path, "other prompts")
+    assert not OnlinePrototypes(2, 6).restore(path, "digest")
+    assert not OnlinePrototypes(3, 6).restore(tmp_path / "missing", "digest")
+    path.write_bytes(path.read_bytes()[:40])
+    assert not OnlinePrototypes(3, 6).restore(path, "digest")
