@@ -16,7 +16,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as format_tensors
 
+from models.errors import ModelError
+
 Float32Array = NDArray[np.float32]
+FORMAT = "posewire prototypes 1"
+FOREIGN = "not a file of prototypes; [prototypes] path must name one, or a new file"
 KEPT = 8
 """Windows that a prototype is the mean of."""
 WEIGHT = 0.5
@@ -105,23 +109,35 @@ class OnlinePrototypes:
             "count": np.array([len(kept) for kept in self._kept], np.int64),
         }
         temporary = path.with_name(path.name + ".part")
-        temporary.write_bytes(format_tensors(tensors, metadata={"digest": digest}))
+        temporary.write_bytes(format_tensors(tensors, metadata={"format": FORMAT, "digest": digest}))
         temporary.replace(path)
 
     def restore(self, path: Path, digest: str) -> bool:
-        """Read what `save` wrote; False, and nothing changed, if it is missing, damaged or of other prompts."""
+        """Read what `save` wrote; False, and nothing changed, if it is missing or of other prompts.
+
+        Raises:
+            ModelError: there is a file that `save` did not write, which it must not overwrite.
+        """
+        if not path.exists():
+            return False
         try:
             with safe_open(path, framework="np") as file:
-                if (file.metadata() or {}).get("digest") != digest:
+                found = file.metadata() or {}
+                if found.get("format") != FORMAT:
+                    raise ModelError(f"{path}: {FOREIGN}")
+                if found.get("digest") != digest:
                     return False
                 kept, entropy, count = (file.get_tensor(name) for name in ("kept", "entropy", "count"))
-        except (OSError, SafetensorError):
-            return False
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"{path}: {FOREIGN}") from error
         fits = (
             count.shape == self._count.shape
             and kept.shape == (int(count.sum()), self._mean.shape[1])
             and entropy.shape == kept.shape[:1]
-            and bool((count >= 0).all() and (count <= KEPT).all() and np.isfinite(kept).all())
+            and count.dtype.kind == "i"
+            and bool(
+                np.isfinite(entropy).all() and (count >= 0).all() and (count <= KEPT).all() and np.isfinite(kept).all()
+            )
         )
         if not fits:
             return False

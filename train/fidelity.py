@@ -67,19 +67,24 @@ def student_posterior(network: StreamingNetwork, clips: Sequence[Clip], *, distu
         clips: N clips; the first body of each is looked at.
         disturbed: whether another clip, drawn at random, stands before each in one stream.
     """
-    frames = []
-    for clip in clips:
-        body = clip.bodies[0]
-        rows = round(max(len(body.joints), TEACHER_FRAMES) * FRAMES / TEACHER_FRAMES)
-        x = normalise(stretch(body.joints, rows)[None], stretch(body.confidence, rows)[None], NormaliserState.new(1))[0]
-        frames.append(np.concatenate((np.repeat(x[:1], padded(rows), axis=0), x)))
+    raw = [_rows(clip) for clip in clips]
     before = np.random.default_rng(0).permutation(len(clips))
     found = []
-    for number, x in enumerate(frames):
-        stream = np.concatenate((frames[before[number]], x)) if disturbed else x
-        outputs = network.encoder(torch.from_numpy(stream)[None])[:, :, -(len(x) // STRIDE) :][:, :, 1:]
-        found.append(network.logits(outputs.mean(dim=2))[0].softmax(1))
+    for number, (joints, confidence) in enumerate(raw):
+        state, stream = NormaliserState.new(1), []
+        for x, mask in ([raw[before[number]]] if disturbed else []) + [(joints, confidence)]:
+            stream.append(normalise(x[None], mask[None], state)[0])
+        outputs = network.encoder(torch.from_numpy(np.concatenate(stream))[None])
+        found.append(network.logits(outputs[:, :, -(len(joints) // STRIDE) :][:, :, 1:].mean(dim=2))[0].softmax(1))
     return np.asarray(torch.cat(found).numpy(), np.float32)
+
+
+def _rows(clip: Clip) -> tuple[Float32Array, Float32Array]:
+    """The first body of a clip in the student's rows, the first one repeated until they are a multiple of `STRIDE`."""
+    body = clip.bodies[0]
+    rows = round(max(len(body.joints), TEACHER_FRAMES) * FRAMES / TEACHER_FRAMES)
+    repeated = np.concatenate((np.zeros(padded(rows), np.intp), np.arange(rows)))
+    return stretch(body.joints, rows)[repeated], stretch(body.confidence, rows)[repeated]
 
 
 def compare(

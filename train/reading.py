@@ -29,7 +29,7 @@ SMALLEST_PRIOR = 1e-3
 ENTERS = np.round(np.arange(0.2, 0.81, 0.05), 2)
 EXIT_SHARE = 0.6
 TRUST = Path(__file__).with_name("trust.json")
-"""Written by `python -m train leave-one-out`."""
+"""Copied from what `python -m train leave-one-out --json` writes beside its figures."""
 SAMPLE = 8000
 """Windows of the pool that means are taken over."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,17 +26,15 @@ def measure(figures: Mapping[str, Mapping[str, Any]]) -> Trusted:
     Raises:
         ValueError: there are no labels.
     """
-    pairs = [
-        (part["familiarity"][label], accuracy)
-        for runs in figures.values()
-        for name, run in runs.items()
-        if not name.endswith("scratch")
-        for part in (run["labels"], run["phrases"])
-        for label, accuracy in part["plain_per_class"].items()
-    ]
-    if not pairs:
+    asked: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
+    for set_name, runs in figures.items():
+        for name, run in runs.items():
+            for kind in ("labels", "phrases") if not name.endswith("scratch") else ():
+                for label, accuracy in run[kind]["plain_per_class"].items():
+                    asked[set_name, kind, label].append((run[kind]["familiarity"][label], accuracy))
+    if not asked:
         raise ValueError("no labels to measure by")
-    cosine, accuracy = np.array(pairs).T
+    cosine, accuracy = np.array([np.mean(pairs, axis=0) for pairs in asked.values()]).T  # each once, over its seeds
     bands = []
     for low, high in zip(EDGES, (*EDGES[1:], np.inf), strict=True):
         inside: NDArray[np.float64] = accuracy[(cosine >= low) & (cosine < high)]

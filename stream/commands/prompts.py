@@ -93,9 +93,9 @@ def _verdict(console: Console, best: float, recogniser: Recogniser) -> None:
     band = next((band for band in reversed(trust.bands) if best >= band.above), None) if trust else None
     if band is not None:
         console.print(
-            f"Of {band.labels} labels as near as this, from sets that the model had never seen and among all labels of "
-            f"their set, half were named rightly {100 * band.low:.0f} to {100 * band.high:.0f} % of the time; on "
-            f"average {100 * band.mean:.0f} %.",
+            f"Expected accuracy: {band.labels} labels as near as this, of sets that a model had never seen, were told "
+            f"from all others of their set {100 * band.mean:.0f} % of the time (half of the labels between "
+            f"{100 * band.low:.0f} and {100 * band.high:.0f} %).",
             soft_wrap=True,
         )
     if best < below:
@@ -106,4 +106,4 @@ def _verdict(console: Console, best: float, recogniser: Recogniser) -> None:
             soft_wrap=True,
         )
     else:
-        console.print("known", style="green")
+        console.print(f"known: the nearest reaches {best:.2f}; below {below:.2f} it would not be", style="green")

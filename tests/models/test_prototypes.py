@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.errors import ModelError
 from models.prototypes import KEPT, OnlinePrototypes
 
 PLACES = np.eye(6, dtype=np.float32)
@@ -76,5 +77,10 @@ def test_state_survives_a_restart_and_fits_its_prompts_only(tmp_path: Path) -> N
     assert not OnlinePrototypes(3, 6).restore(path, "other prompts")
     assert not OnlinePrototypes(2, 6).restore(path, "digest")
     assert not OnlinePrototypes(3, 6).restore(tmp_path / "missing", "digest")
+    other = tmp_path / "notes.txt"
+    other.write_text("not to be overwritten")
+    with pytest.raises(ModelError, match="not a file of prototypes"):
+        OnlinePrototypes(3, 6).restore(other, "digest")
     path.write_bytes(path.read_bytes()[:40])
-    assert not OnlinePrototypes(3, 6).restore(path, "digest")
+    with pytest.raises(ModelError, match="not a file of prototypes"):
+        OnlinePrototypes(3, 6).restore(path, "digest")

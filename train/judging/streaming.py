@@ -1,7 +1,7 @@
 """Continuous recordings through the whole pipeline, as a replay has it, and what its events are worth.
 
 An event's decision is the window that its start message is about. What an event is *found at* lies earlier, as a window
-looks back: where its probability is highest, less `POINT_LAG_S`. Where the truth is a label on each frame, an action
+looks back: in the middle of its windows, weighed by probability, less `POINT_LAG_S`. Where the truth is a label on each frame, an action
 point is the middle of a run of one label.
 """
 
@@ -58,8 +58,12 @@ class Found:
 
     @property
     def point(self) -> float:
-        """Where the action's peak is taken to be."""
-        return float(self.times[self.probability.argmax()]) - POINT_LAG_S
+        """Where the action's peak is taken to be: the middle of its windows, sure ones weighing more.
+
+        The surest window itself is arbitrary where several are nearly certain.
+        """
+        weight = self.probability**2
+        return float((self.times * weight).sum() / max(float(weight.sum()), 1e-9)) - POINT_LAG_S
 
     @property
     def interval(self) -> Interval:
@@ -96,7 +100,7 @@ def frames_of(recording: Recording) -> list[SkeletonFrame]:
 
 
 def watch(recording: Recording, pipeline: Pipeline) -> list[Found]:
-    """The events of one recording; the pipeline must be new."""
+    """The events of one recording; its pipeline must have seen no other one."""
     names = [prompt.name for prompt in pipeline.prompts.prompts]
     scores: dict[int, list[Scores]] = defaultdict(list)
     decided: dict[str, int] = {}
@@ -178,7 +182,7 @@ def judge(
     seeds: int,
     report: Report | None = None,
 ) -> dict[str, Any]:
-    """All figures of some recordings, each seen by a pipeline of its own.
+    """All figures of some recordings, each seen by a pipeline of its own; online prototypes go on.
 
     Args:
         recordings: at least one.
