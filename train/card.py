@@ -108,14 +108,16 @@ def _known(figures: dict[str, Any]) -> str:
         for name, row in figures["sets"].items()
     ]
     quiet = figures["background"]
+    between = ", most from between MSRC-12's action points, where parts\nof a gesture may remain"
+    between = between if "msrc12" in figures["sets"] else ""
     return f"""## Known actions
 
 One window around the middle of each action, which is easier than a stream.
 
 {table(("set", "windows", "among the set's own actions", "among all own actions"), rows)}
 
-Background (standing, walking, anything else; {quiet["windows"]} windows, most from between MSRC-12's action points,
-where parts of a gesture may remain): {_percent(quiet["named_as_an_action"])} % are taken for an action,
+Background (standing, walking, anything else; {quiet["windows"]} windows{between}):
+{_percent(quiet["named_as_an_action"])} % are taken for an action,
 {_percent(quiet["above_enter"])} % with a probability above `enter`; of the windows of an action,
 {_percent(figures["actions_above_enter"])} % reach `enter` with the right one. Expected calibration error
 {_percent(figures["calibration_error"])} %."""
@@ -157,13 +159,16 @@ One person before a Kinect v2, a sensor that was not trained on (three recording
 
 def _limits(manifest: Manifest) -> str:
     below = manifest.trust.unknown_below if manifest.trust else 0.7
+    hearsay = """- Of the actions of NTU RGB+D it saw no recording, only what a teacher says of other people's movements:
+  drinking, phoning and the like are known by hearsay, and actions of two people badly.
+"""
+    rooms = "- Nearly all of its data is of one kind of sensor (Kinect v1, 20 joints mapped to 25), in a few rooms.\n"
+    hearsay = hearsay if manifest.training.get("teacher") else ""
+    rooms = rooms if set(manifest.training["data"]) & SET_TERMS.keys() else ""
     return f"""## What it cannot do
 
 - It has a vocabulary of {len(manifest.bank)} actions, and no understanding beyond it. A prompt that is like none of
   them (cosine under {below:.2f}; `posewire prompts test` tells) is not known: teach it from examples.
-- Of the actions of NTU RGB+D it saw no recording, only what a teacher says of other people's movements: drinking,
-  phoning and the like are known by hearsay.
-- It sees one person at a time, and nothing of what they hold. NTU's actions of two people are recognised badly.
-- It does not tell left from right, nor walking from walking in place.
-- Nearly all of its data is of one kind of sensor (Kinect v1, 20 joints mapped to 25), in a few rooms.
-- Not for decisions about people."""
+{hearsay}- It sees one person at a time, and nothing of what they hold.
+- It does not tell left from right.
+{rooms}- Not for decisions about people."""

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from models.graph import EDGES
-from train.datasets.falls import FALL, LIE, RISE, SIMULATED, Fall, progress_of_fall, progress_of_rising, simulated
-from train.datasets.labels import index_of
+from train.datasets.falls import Fall, progress_of_fall, progress_of_rising, simulated
+from train.datasets.labels import FALL, LIE, RISE, SIMULATED, index_of
 
 TIMES = np.linspace(-4, 0, 128)
 HEAD, SPINE_BASE = 3, 0

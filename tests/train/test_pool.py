@@ -8,8 +8,7 @@ from small import sequences
 from models.normaliser import INPUTS
 from models.shiftgcn import ShiftGCN
 from models.teacher import Teacher
-from train.datasets.falls import SIMULATED
-from train.datasets.labels import index_of, load_actions
+from train.datasets.labels import SIMULATED, index_of, load_actions
 from train.datasets.pairs import UNKNOWN, PairSampler
 from train.pool import make_shard
 

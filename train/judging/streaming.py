@@ -1,8 +1,8 @@
 """Continuous recordings through the whole pipeline, as a replay has it, and what its events are worth.
 
 An event's decision is the window that its start message is about. What an event is *found at* lies earlier, as a window
-looks back: in the middle of its windows, weighed by probability, less `POINT_LAG_S`. Where the truth is a label on each frame, an action
-point is the middle of a run of one label.
+looks back: in the middle of its windows, weighed by probability, less `POINT_LAG_S`. Where the truth is a label on each
+frame, an action point is the middle of a run of one label.
 """
 
 from __future__ import annotations
