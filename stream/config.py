@@ -138,7 +138,7 @@ class ExamplesSection(_Section):
 class Prototypes(ExamplesSection):
     """Online prototypes (see `models.prototypes`), and the file that they are kept in; an empty path is memory only."""
 
-    enabled: Flag = True
+    enabled: Flag = False
     path: Annotated[str, Field(max_length=4096)] = ""
 
 

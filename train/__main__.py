@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from models.errors import ModelError
     from stream.errors import PosewireError
-    from train.datasets.labels import LabelError, use_labels_of
+    from train.datasets.labels import LabelError, use_labels_of, use_packaged_labels
     from train.datasets.readers import DataMissing
     from train.pool import PoolError
     from train.runs import ResumeError
@@ -107,6 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ModelError, DataMissing, ResumeError, PoolError, LabelError, PosewireError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    finally:
+        use_packaged_labels()
     return 0
 
 

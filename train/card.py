@@ -159,7 +159,7 @@ One person before a Kinect v2, a sensor that was not trained on (three recording
 
 def _limits(manifest: Manifest) -> str:
     below = manifest.trust.unknown_below if manifest.trust else 0.7
-    hearsay = """- Of the actions of NTU RGB+D it saw no recording, only what a teacher says of other people's movements:
+    hearsay = """- Of the actions of NTU RGB+D it saw no recording, only what a teacher says of other people's motion:
   drinking, phoning and the like are known by hearsay, and actions of two people badly.
 """
     rooms = "- Nearly all of its data is of one kind of sensor (Kinect v1, 20 joints mapped to 25), in a few rooms.\n"

@@ -174,7 +174,7 @@ def summary(figures: dict[str, Any]) -> dict[str, dict[str, tuple[float, float]]
 def _maybe(value: Callable[[dict[str, Any]], float], figures: dict[str, Any]) -> float | None:
     try:
         return value(figures)
-    except KeyError:  # runs from scratch have no teacher to be compared with; sets of one person no shots
+    except (KeyError, TypeError):  # runs from scratch have no teacher to be compared with; sets of one person no shots
         return None
 
 

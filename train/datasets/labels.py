@@ -66,6 +66,13 @@ def use_labels_of(data: Path) -> None:
         action_of_label.cache_clear()
 
 
+def use_packaged_labels() -> None:
+    """Take the package's labels again."""
+    _vocabulary[0] = None
+    load_actions.cache_clear()
+    action_of_label.cache_clear()
+
+
 def archive_of(data: Path) -> Callable[[str], Path]:
     """Where the archive of a set, by its name, is in a data folder."""
 
