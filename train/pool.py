@@ -47,6 +47,7 @@ class PoolSettings:
         people: digest of the sequences that it is drawn from.
         simulation: whether it shows simulated actions.
         actions: number of the own actions.
+        labels: digest of what they are called and which labels mean them.
         teacher: sha256 of the teacher's file; "" without one.
         seed: of the drawing.
     """
@@ -56,6 +57,7 @@ class PoolSettings:
     people: str
     simulation: bool
     actions: int
+    labels: str
     teacher: str
     seed: int
 
@@ -160,8 +162,11 @@ def _settings(folder: Path) -> PoolSettings | None:
     path = folder / ABOUT
     if not path.is_file():
         return None
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return PoolSettings(**{**found, "sets": tuple(found["sets"])})
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return PoolSettings(**{**found, "sets": tuple(found["sets"])})
+    except (ValueError, TypeError, KeyError) as error:
+        raise PoolError(f"{path}: not a pool of this version ({error}); delete it, or choose another") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +257,7 @@ class _Filler:
             people=people.hexdigest(),
             simulation=source.simulation,
             actions=len(load_actions()),
+            labels=sha256(repr([(one.name, one.labels) for one in load_actions()]).encode()).hexdigest()[:16],
             teacher=self._teacher.digest if self._teacher else "",
             seed=seed,
         )
