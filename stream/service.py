@@ -14,7 +14,7 @@ from models.text import TextCache, TextEmbedder, embed
 from stream.config import Config
 from stream.example_folder import ExampleFolder
 from stream.pipeline import Pipeline, PipelineSettings
-from stream.prompts import ExampleSet, PromptSet
+from stream.prompts import ExampleSet, Prompt, PromptSet
 from stream.types import Float32Array
 
 if TYPE_CHECKING:
@@ -126,14 +126,14 @@ def example_folder(config: Config, recogniser: Recogniser) -> ExampleFolder:
     return ExampleFolder(path, recogniser.digest, recogniser.embedding_dim)
 
 
-def make_prompts(config: Config, recogniser: Recogniser) -> PromptSet:
-    """Embed the configured prompts and what they compete with; actions known by examples are not among them.
+def make_prompts(config: Config, recogniser: Recogniser, prompts: Sequence[Prompt] | None = None) -> PromptSet:
+    """Embed prompts, by default the configured ones, and what they compete with; no actions known by examples.
 
     Raises:
         ModelError: a text is new and no text model is installed.
     """
     return PromptSet(
-        [entry.prompt() for entry in config.prompts],
+        [entry.prompt() for entry in config.prompts] if prompts is None else prompts,
         config.background.texts,
         [action.texts for action in recogniser.bank],
         lambda texts: embed_texts(texts, recogniser),

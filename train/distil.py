@@ -17,7 +17,7 @@ from models.streaming import POOLED, StreamingNetwork, padded
 from train.datasets.pairs import UNKNOWN
 from train.distributed import Group
 from train.pool import Pool
-from train.runs import ResumeError
+from train.runs import follow, read_state, write_state
 
 STREAM = 8
 """Windows that follow each other in one stream, so that the encoder learns to forget what was before."""
@@ -157,7 +157,7 @@ class Distiller:
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self._optimiser.step()
         self.step_number += 1
-        self._update_average()
+        follow(self.average, self.network, self.settings.average, self.step_number)
         return self._group.mean(float(loss.detach()))
 
     def _rows(self) -> NDArray[np.int64]:
@@ -223,17 +223,6 @@ class Distiller:
         rise = min(1.0, (self.step_number + 1) / WARM_UP)
         return float(rise * 0.5 * (1 + np.cos(np.pi * self.step_number / self.settings.steps)))
 
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        # Early on the average would remember the random start: its memory grows with the run.
-        decay = min(self.settings.average, self.step_number / (self.step_number + 10))
-        current = self.network.state_dict()
-        for name, value in self.average.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(current[name], 1 - decay)
-            else:
-                value.copy_(current[name])
-
     def save(self, path: Path) -> None:
         """Write the state that `restore` reads, whole or not at all."""
         state = {
@@ -243,9 +232,7 @@ class Distiller:
             "average": self.average.state_dict(),
             "optimiser": self._optimiser.state_dict(),
         }
-        temporary = path.with_suffix(".tmp")
-        torch.save(state, temporary)
-        temporary.replace(path)
+        write_state(path, state)
 
     def restore(self, path: Path) -> None:
         """Continue where `save` left off.
@@ -253,9 +240,7 @@ class Distiller:
         Raises:
             ResumeError: it was written with other settings.
         """
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["settings"] != asdict(self.settings):
-            raise ResumeError(f"{path}: written with other settings; resume with those, or choose another --run")
+        state = read_state(path, asdict(self.settings), self.device)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])

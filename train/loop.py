@@ -16,7 +16,7 @@ from train.datasets.texts import ActionTexts
 from train.datasets.windows import Batch, Case, WindowSampler
 from train.losses import alignment_loss
 from train.metrics import selection_score
-from train.runs import ResumeError
+from train.runs import follow, read_state, write_state
 
 Float32Array = NDArray[np.float32]
 WARM_UP = 0.06
@@ -101,7 +101,7 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self._optimiser.step()
         self.step_number += 1
-        self._update_average()
+        follow(self.average, self.network, self.settings.average, self.step_number)
         return float(loss.detach())
 
     def judge(self) -> dict[str, float]:
@@ -123,17 +123,6 @@ class Trainer:
             return (done + 1 / self.settings.steps) / WARM_UP
         return float(0.5 * (1 + np.cos(np.pi * (done - WARM_UP) / (1 - WARM_UP))))
 
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        # Early on the average would remember the random start: its memory grows with the run.
-        decay = min(self.settings.average, self.step_number / (self.step_number + 10))
-        current = self.network.state_dict()
-        for name, value in self.average.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(current[name], 1 - decay)
-            else:
-                value.copy_(current[name])
-
     def _copy(self) -> dict[str, Tensor]:
         return {name: value.detach().cpu().clone() for name, value in self.average.state_dict().items()}
 
@@ -148,9 +137,7 @@ class Trainer:
             "average": self.average.state_dict(),
             "optimiser": self._optimiser.state_dict(),
         }
-        temporary = path.with_suffix(".tmp")
-        torch.save(state, temporary)
-        temporary.replace(path)
+        write_state(path, state)
 
     def restore(self, path: Path) -> None:
         """Continue where `save` left off.
@@ -158,9 +145,7 @@ class Trainer:
         Raises:
             ResumeError: it was written with other settings.
         """
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["settings"] != asdict(self.settings):
-            raise ResumeError(f"{path}: written with other settings; resume with those, or choose another --run")
+        state = read_state(path, asdict(self.settings), self.device)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from models.routing import TEMPERATURE
 from train.metrics import softmax
 
 Float32Array = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
-TEMPERATURE = 0.05
-"""Of cosines of sentence vectors: the two or three nearest classes share most of the weight."""
 
 
 def route(

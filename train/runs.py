@@ -6,9 +6,11 @@ import csv
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+import torch
+from torch import nn
 
 from train.distributed import Group
 
@@ -58,6 +60,38 @@ class Trainer(Protocol):
     def restore(self, path: Path) -> None:
         """Continue where `save` left off; ResumeError if that was another run."""
         ...
+
+
+@torch.no_grad()
+def follow(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """Move a running average of a network's weights towards the network, after its step number `step`."""
+    # Early on the average would remember the random start: its memory grows with the run.
+    decay = min(decay, step / (step + 10))
+    current = network.state_dict()
+    for name, value in average.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(current[name], 1 - decay)
+        else:
+            value.copy_(current[name])
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write what a run is resumed from, whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    torch.save(state, temporary)
+    temporary.replace(path)
+
+
+def read_state(path: Path, settings: dict[str, Any], device: str) -> dict[str, Any]:
+    """Read what `write_state` wrote.
+
+    Raises:
+        ResumeError: it is of a run with other settings.
+    """
+    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    if state["settings"] != settings:
+        raise ResumeError(f"{path}: written with other settings; resume with those, or choose another --run")
+    return state
 
 
 Report = Callable[[int, float, dict[str, float] | None], None]

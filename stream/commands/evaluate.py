@@ -20,13 +20,13 @@ from stream.config import Config
 from stream.config_file import load_config
 from stream.console import make_console
 from stream.pipeline import Pipeline
-from stream.prompts import Prompt, PromptSet
-from stream.service import embed_texts, load_model, make_prototypes
+from stream.prompts import Prompt
+from stream.service import embed_texts, load_model, make_prompts, make_prototypes
 from stream.sinks import OutputError
 from train.datasets.labelled import Clip, DataError, Recording, read_clips, read_recordings
 from train.judging import few_shot, plots, streaming, zero_shot
 from train.judging.clips import Report, encode
-from train.judging.texts import Texts, is_background, read_texts
+from train.judging.texts import is_background, read_texts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -124,7 +124,8 @@ def eval_stream(options: EvalOptions, *, prompts: Path | None, seeds: int, most:
         raise DataError(options.data, "nothing in it is labelled; expected action points, or frames of actions")
     config = _config(options)
     recogniser = _model(config)
-    watched = _prompts(config, recogniser, texts)
+    prompts_of_labels = [Prompt(label, given[0], also=given[1:]) for label, given in texts.items()]
+    watched = make_prompts(config, recogniser, prompts_of_labels)
     settings = config.pipeline(
         frames=recogniser.frames, rate_hz=recogniser.rate_hz, enter=recogniser.enter, exit=recogniser.exit
     )
@@ -192,19 +193,6 @@ def _model(config: Config) -> Recogniser:
 
     torch.set_num_threads(config.model.threads)
     return load_model(config)
-
-
-def _prompts(config: Config, recogniser: Recogniser, texts: Texts) -> PromptSet:
-    """The labels as prompts, against the configured background."""
-    return PromptSet(
-        [Prompt(label, given[0], also=given[1:]) for label, given in texts.items()],
-        config.background.texts,
-        [action.texts for action in recogniser.bank],
-        lambda new: embed_texts(new, recogniser),
-        head=recogniser.head,
-        model_digest=recogniser.digest,
-        compete=config.background.bank,
-    )
 
 
 @contextmanager
