@@ -21,7 +21,6 @@ from safetensors.numpy import save as format_safetensors
 
 from models.errors import CheckpointError
 from models.graph import JOINTS
-from models.preprocess import PreprocessOptions
 
 if TYPE_CHECKING:
     from models.recogniser import Recogniser
@@ -87,16 +86,17 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     Attributes:
         format: version of this format.
-        architecture, arguments: name and arguments of the network (see `models.recogniser.ARCHITECTURES`).
+        architecture: "streaming" (`models.streaming`), or "method": what a recipe trains (`models.recipe`).
+        arguments: of the network; of a recipe's, those of its method.
+        recipe, encoder: names of a recipe's method and of its encoder; "" for other networks.
         layout: name of the joint layout of its windows.
         rate_hz, frames: rate and length of its windows.
-        preprocess: how windows are normalised; a streaming network has its own way (`models.normaliser`).
         text_model, text_dim: name and dimension D of the text model.
-        temperature: what similarities are divided by before the softmax over the bank; calibrated. Without effect on
-            networks that give probabilities.
+        temperature: what a method's scores are divided by before the softmax; calibrated. Without effect on networks
+            that give probabilities.
         enter, exit: suggested thresholds of an event's probability.
         bank: the actions that it was trained on.
-        trust: what a prompt's nearness to the bank is worth; None for networks that are compared with texts directly.
+        trust: what a prompt's nearness to the bank is worth; None for methods that score texts directly.
         background: texts of what is no news.
         texts: the texts whose vectors are shipped, in their order.
         training: data, people, seeds, code version and results, for the record.
@@ -107,10 +107,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     format: int
     architecture: str
     arguments: dict[str, int | float]
+    recipe: str = ""
+    encoder: str = ""
     layout: str
     rate_hz: float
     frames: int
-    preprocess: PreprocessOptions = PreprocessOptions()
     text_model: str
     text_dim: int
     temperature: float = 1.0
@@ -155,17 +156,18 @@ def save(
         manifest, weights_sha256=sha256(tensors).hexdigest(), text_sha256=sha256(vectors).hexdigest()
     )
     for name, data in ((WEIGHTS, tensors), (TEXT, vectors)):
-        _replace(folder / name, data)
+        write_whole(folder / name, data)
     return write_manifest(folder, manifest)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     """Write what a checkpoint says of itself, as given."""
-    _replace(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+    write_whole(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
     return manifest
 
 
-def _replace(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_bytes(data)
     temporary.replace(path)
@@ -180,10 +182,12 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     data = _read(path, MAX_MANIFEST)
     try:
-        version = msgspec.json.decode(data, type=dict[str, Any]).get("format")
-        if version != FORMAT:
+        fields = msgspec.json.decode(data, type=dict[str, Any])
+        if (version := fields.get("format")) != FORMAT:
             raise CheckpointError(f"{path}: format {version!r}; this version reads format {FORMAT}")
-        manifest = msgspec.json.decode(data, type=Manifest)
+        # Streaming checkpoints of version 0.1.0 carry it, and never depended on it.
+        fields.pop("preprocess", None)
+        manifest = msgspec.convert(fields, Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CheckpointError(f"{path}: not a model manifest ({error})") from error
     if manifest.layout != LAYOUT:
@@ -192,7 +196,7 @@ def read_manifest(folder: Path) -> Manifest:
         ("frames", manifest.frames, 2, MAX_FRAMES),
         ("rate_hz", manifest.rate_hz, 1.0, 240.0),
         ("text_dim", manifest.text_dim, 1, MAX_TEXT_DIM),
-        ("temperature", manifest.temperature, 1e-3, 10.0),
+        ("temperature", manifest.temperature, 1e-3, 1e3),
         ("enter", manifest.enter, 0.0, 1.0),
         ("exit", manifest.exit, 0.0, manifest.enter),
     )

@@ -1,12 +1,12 @@
-"""How features become scores of prompts: by likeness of text alone, or by routing through known actions.
+"""How features become scores of prompts: by routing through known actions, or by a method of `models.methods`.
 
-Both take the texts of columns (prompts first, then what they compete with) and give a scorer for features.
-numpy only.
+Both take the texts of columns (prompts first, then what they compete with) and give a scorer for features. The
+methods' head is in `models.method_head`; here, numpy only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol
@@ -44,13 +44,36 @@ class Head(Protocol):
         """Cosine to the nearest known action under which a prompt counts as unknown."""
         ...
 
+    def facet_texts(self, text: str) -> tuple[str, ...]:
+        """What is embedded of a text: itself, or F parts of it, the same number for each text."""
+        ...
+
     def scorer(self, columns: Sequence[Float32Array]) -> Scorer:
-        """A scorer for C columns, each given by the unit vectors of its texts, (its number, D)."""
+        """A scorer for C columns, each given by the unit vectors of what is embedded of its texts, (its number * F, D).
+
+        See `columns_of`.
+        """
         ...
 
     def usual(self, columns: Sequence[Float32Array]) -> Float32Array:
         """What each column's similarity is divided by, (C,), where one of the columns must be chosen."""
         ...
+
+
+def columns_of(
+    head: Head, groups: Sequence[Sequence[str]], embed: Callable[[Sequence[str]], Float32Array]
+) -> list[Float32Array]:
+    """What `Head.scorer` takes for groups of texts, one column each; every text is embedded once.
+
+    Args:
+        head: which says what is embedded of a text.
+        groups: the texts of each column, one or more.
+        embed: texts to unit vectors (K, D).
+    """
+    parts = [[part for text in group for part in head.facet_texts(text)] for group in groups]
+    every = list(dict.fromkeys(part for group in parts for part in group))
+    vectors = dict(zip(every, embed(every), strict=True))
+    return [np.stack([vectors[part] for part in group]) for group in parts]
 
 
 def familiarity(columns: Sequence[Float32Array], bank: Sequence[Float32Array]) -> Float32Array:
@@ -59,41 +82,6 @@ def familiarity(columns: Sequence[Float32Array], bank: Sequence[Float32Array]) -
         return np.full(len(columns), -1.0, np.float32)
     nearest: Float32Array = likeness(columns, bank).max(axis=1)
     return nearest
-
-
-@dataclass(frozen=True, slots=True)
-class TextHead:
-    """Features lie in the text space: a softmax over the columns of cosines / temperature (PGFA, SMIE's family).
-
-    Attributes:
-        temperature: of the softmax; calibrated.
-        unknown_below: see `Head`; "stands still" and "stands up" are at 0.86.
-    """
-
-    temperature: float
-    unknown_below: float = 0.7
-
-    @property
-    def digest(self) -> str:
-        """See `Head`."""
-        return repr(self.temperature)
-
-    def scorer(self, columns: Sequence[Float32Array]) -> Scorer:
-        """See `Head`."""
-        vectors = np.stack([texts.mean(axis=0) for texts in columns])
-        vectors = (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)).astype(np.float32)
-
-        def score(features: Float32Array) -> tuple[Float32Array, Float32Array]:
-            similarity: Float32Array = features @ vectors.T
-            logits = similarity / self.temperature
-            weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-            return similarity, weights / weights.sum(axis=1, keepdims=True)
-
-        return score
-
-    def usual(self, columns: Sequence[Float32Array]) -> Float32Array:
-        """See `Head`; cosines are chosen by as they are."""
-        return np.ones(len(columns), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +138,10 @@ class BankHead:
     def unknown_below(self) -> float:
         """See `Head`."""
         return self.trust.unknown_below
+
+    def facet_texts(self, text: str) -> tuple[str, ...]:
+        """See `Head`: texts are taken whole."""
+        return (text,)
 
     def scorer(self, columns: Sequence[Float32Array]) -> Scorer:
         """See `Head`."""

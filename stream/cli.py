@@ -13,6 +13,7 @@ import typer
 
 from stream.cli_eval import eval_app
 from stream.cli_options import ConfigOption, leave
+from stream.cli_train import reproduce, train
 
 app = typer.Typer(
     name="posewire",
@@ -205,6 +206,10 @@ def teach(
                 config=config,
             )
         )
+
+
+app.command()(train)
+app.command()(reproduce)
 
 
 def main() -> None:

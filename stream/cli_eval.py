@@ -8,6 +8,22 @@ from typing import Annotated
 import typer
 
 from stream.cli_options import ConfigOption, leave
+from stream.cli_train import (
+    RECIPES,
+    RUN,
+    TEXT_MODEL,
+    EncoderOption,
+    EpochsOption,
+    MaskOption,
+    PretrainEpochsOption,
+    ProtocolOption,
+    RunOption,
+    SeedOption,
+    TextKindOption,
+    TextModelOption,
+    ThreadsOption,
+    check_together,
+)
 
 eval_app = typer.Typer(
     help="How good the model is on labelled recordings.", no_args_is_help=True, rich_markup_mode=None
@@ -32,7 +48,10 @@ ModelOption = Annotated[
 
 @eval_app.command("zero-shot")
 def eval_zero_shot(
-    data: DataOption,
+    context: typer.Context,
+    data: Annotated[
+        Path, typer.Option("--data", metavar="FILE.npz", help="Labelled clips or recordings; or see posewire train.")
+    ],
     prompts: TextsOption = None,
     json: JsonOption = None,
     plot: PlotOption = None,
@@ -45,19 +64,56 @@ def eval_zero_shot(
     ] = True,
     subject: SubjectOption = None,
     config: ConfigOption = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(metavar=RECIPES, help="Judge this method of the papers instead, trained first if it is not yet."),
+    ] = None,
+    generalised: Annotated[
+        bool, typer.Option("--generalised", help="Also tell seen and unseen classes apart together.")
+    ] = False,
+    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="This and the next: see posewire train.")] = None,
+    split: Annotated[str | None, typer.Option(metavar="NAME")] = None,
+    protocol: ProtocolOption = None,
+    seed: SeedOption = 0,
+    encoder: EncoderOption = "stgcn",
+    texts: TextKindOption = "name",
+    text_model: TextModelOption = TEXT_MODEL,
+    mask: MaskOption = "paper",
+    epochs: EpochsOption = None,
+    pretrain_epochs: PretrainEpochsOption = None,
+    run: RunOption = RUN,
+    threads: ThreadsOption = 1,
 ) -> None:
-    """Name clips by text alone."""
-    from stream.commands.evaluate import EvalOptions
-    from stream.commands.evaluate import eval_zero_shot as evaluate
+    """Name clips by text alone: by a checkpoint, or by a method of the papers (--recipe)."""
+    check_together(context, recipe is not None)
+    if recipe is None:
+        from stream.commands.evaluate import EvalOptions
+        from stream.commands.evaluate import eval_zero_shot as evaluate
 
-    leave(
-        evaluate(
-            EvalOptions(data, json, plot, model, config, tuple(subject or ())),
-            prompts=prompts,
-            seeds=seeds,
-            adapt=adapt,
-        )
+        options = EvalOptions(data, json, plot, model, config, tuple(subject or ()))
+        leave(evaluate(options, prompts=prompts, seeds=seeds, adapt=adapt))
+        return
+    from stream.commands.evaluate_recipe import evaluate_recipe
+    from stream.commands.train import Experiment
+
+    experiment = Experiment(
+        recipe=recipe,
+        data=data,
+        dataset=dataset or "",
+        split=split or "",
+        protocol=protocol,
+        seed=seed,
+        encoder=encoder,
+        texts=texts,
+        text_model=text_model,
+        mask=mask,
+        epochs=epochs,
+        pretrain_epochs=pretrain_epochs,
+        generalised=generalised,
+        run=run,
+        threads=threads,
     )
+    leave(evaluate_recipe(experiment, json=json, plot=plot))
 
 
 @eval_app.command("few-shot")

@@ -1,8 +1,8 @@
 """The prompts that are watched for, and what they compete with.
 
-A model whose features lie in the text space gives cosines, which have no absolute zero: there a prompt's score is its
-share against the other prompts and a *background*, texts for what people do when nothing is to be reported and the
-known actions that no prompt means. A model that routes through the actions that it knows needs no such contest.
+The scores of the papers' methods have no absolute zero: there a prompt's score is its share against the other prompts
+and a *background*, texts for what people do when nothing is to be reported and the known actions that no prompt means.
+A model that routes through the actions that it knows needs no such contest.
 
 Beside the texts there are recorded examples of actions: `ExampleSet`.
 """
@@ -17,7 +17,7 @@ from hashlib import sha256
 import numpy as np
 
 from models.examples import Examples, scorer
-from models.heads import BankHead, Head, familiarity
+from models.heads import BankHead, Head, columns_of, familiarity
 from stream.query import PromptInfo
 from stream.types import Float32Array, Severity
 
@@ -79,7 +79,7 @@ class ExampleSet:
 
 
 class PromptSet:
-    """Prompts and what they compete with, scored as one matrix product; and actions known by examples.
+    """Prompts and what they compete with, scored at once; and actions known by examples.
 
     Args:
         prompts: the K prompts to watch for.
@@ -115,18 +115,22 @@ class PromptSet:
         texts = [text for prompt in self.prompts for text in prompt.texts]
         names = [known[0] for known in bank] if compete and not isinstance(head, BankHead) else []
         rivals = [text for text in dict.fromkeys([*background, *names]) if text not in texts]
-        every = list(dict.fromkeys([*texts, *rivals, *(text for known in bank for text in known)]))
+        parts = [part for text in (*texts, *rivals) for part in head.facet_texts(text)]
+        every = list(dict.fromkeys([*texts, *rivals, *parts, *(text for known in bank for text in known)]))
         vectors = dict(zip(every, embed(every), strict=True))
-        columns = [np.stack([vectors[text] for text in prompt.texts]) for prompt in self.prompts]
-        known = [np.stack([vectors[text] for text in texts]) for texts in bank]
+
+        def stacked(several: Sequence[str]) -> Float32Array:
+            return np.stack([vectors[text] for text in several])
+
+        columns, known = [stacked(prompt.texts) for prompt in self.prompts], [stacked(one) for one in bank]
         self.familiarity = self._familiarity = tuple(familiarity(columns, known).tolist())
         self.background = _competing(rivals, frozenset(background), texts, vectors)
-        columns += [vectors[text][None] for text in self.background]
-        self._scorer = head.scorer(columns) if columns else None
+        groups = [*(prompt.texts for prompt in self.prompts), *((text,) for text in self.background)]
+        self._scorer = head.scorer(columns_of(head, groups, stacked)) if groups else None
         self._routed = isinstance(head, BankHead)
         self.model_digest = model_digest
-        parts = [model_digest, head.digest, *(repr(prompt) for prompt in self.prompts), *self.background]
-        self.digest = self._digest = sha256("\n".join(parts).encode()).hexdigest()[:16]
+        told = [model_digest, head.digest, *(repr(prompt) for prompt in self.prompts), *self.background]
+        self.digest = self._digest = sha256("\n".join(told).encode()).hexdigest()[:16]
         self._by_example: Callable[[Float32Array], ScoreArrays] | None = None
         self._places: tuple[int, ...] = ()
 
@@ -177,9 +181,10 @@ class PromptSet:
             empty = np.zeros((len(features), 0), np.float32)
             return empty, empty, empty
         similarity, probability = self._scorer(features)
-        # Without any background the best rival has nothing in common with the window.
         scale = probability if self._routed else similarity
-        best = scale[:, prompts:].max(axis=1, keepdims=True) if self.background else np.float32(0.0)
+        # Without any background the best rival has nothing in common with the window: it scores the least there is.
+        least = np.float32(0.0 if self._routed else -1.0)
+        best = scale[:, prompts:].max(axis=1, keepdims=True) if self.background else least
         margin = (scale[:, :prompts] - best).astype(np.float32)
         return similarity[:, :prompts], probability[:, :prompts], margin
 

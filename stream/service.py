@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.heads import BankHead
 from models.prototypes import OnlinePrototypes
 from models.text import TextCache, TextEmbedder, embed
 from stream.config import Config
@@ -98,8 +97,8 @@ def load_service(config: Config, *, salt: str = "") -> Service:
 
 
 def make_prototypes(config: Config, recogniser: Recogniser, prompts: int) -> OnlinePrototypes | None:
-    """Prototypes of so many prompts with texts; there must be two to share between, scored each for itself."""
-    if not config.prototypes.enabled or prompts < 2 or not isinstance(recogniser.head, BankHead):
+    """Prototypes of so many prompts with texts; there must be two to share between."""
+    if not config.prototypes.enabled or prompts < 2:
         return None
     return OnlinePrototypes(prompts, recogniser.embedding_dim)
 

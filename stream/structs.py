@@ -118,7 +118,7 @@ class ScoreData(Struct, frozen=True):
     prompts: Annotated[Names, Meta(description="short names")]
     similarity: Annotated[
         Cosines,
-        Meta(description="how much of the window the prompt's texts claim, or a cosine for text-aligned models"),
+        Meta(description="how much of the window the prompt's texts claim, or a recipe's own score s as s / (1 + |s|)"),
     ]
     probability: Annotated[Shares, Meta(description="how likely each prompt is")]
     margin: Annotated[Margins, Meta(description="how far each lies above the best background text")]

@@ -87,7 +87,8 @@ class Scores:
         source, track: whose window.
         t: capture time of the window's last row, in ns.
         similarity: (K,) float32 how much of the window each prompt's texts claim: the share of the known
-            actions' probabilities (see `models.heads.BankHead`), or a cosine for text-aligned models.
+            actions' probabilities (see `models.heads.BankHead`), or a recipe's own score, squashed to -1..1
+            (see `models.method_head.MethodHead`).
         probability: (K,) float32, 0..1.
         margin: (K,) float32, how far each lies above the best background text.
         anomaly: out-of-distribution score 0..1, or None where no anomaly model is configured.

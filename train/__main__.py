@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 DEFAULT_CHECKPOINT = Path("models/weights/default")
 WINDOWS, SEEN, QUICK = 160_000, 1_500_000, 20_000
 FOLD_SEEN = 60_000
-STEPS, QUICK_STEPS = 1000, 120
 
 
 def positive(text: str) -> int:
@@ -33,14 +32,22 @@ def natural(text: str) -> int:
     return int(text)
 
 
+def several(text: str) -> int:
+    """A number of at least 2, for argparse."""
+    if positive(text) == 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of at least 2")
+    return int(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="python -m train", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
 
-    def command(name: str, text: str) -> argparse.ArgumentParser:
+    def command(name: str, text: str, *, data: bool = True) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
-        sub.add_argument("--data", type=Path, required=True, help="folder with clips/ and untrimmed/")
+        if data:
+            sub.add_argument("--data", type=Path, required=True, help="folder with clips/ and untrimmed/")
         sub.add_argument("--threads", type=positive, default=1, help="threads of torch (default 1)")
         return sub
 
@@ -67,20 +74,13 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--leave", nargs="+", help="sets to leave out in turn (default: those with 10 labels or more)")
     sub.add_argument("--seeds", type=natural, nargs="+", default=[0, 1, 2])
     sub.add_argument("--json", type=Path, help="file for the figures")
-    sub = command("align", "train the papers' ST-GCN against texts (PGFA) and write its checkpoint")
-    sub.add_argument("--run", type=Path, default=Path("runs/align"), help="folder of the log and the state")
-    sub.add_argument("--resume", action="store_true", help="continue the run")
-    sub.add_argument("--seed", type=natural, default=0)
-    sub.add_argument("--steps", type=positive, help="optimisation steps")
-    sub.add_argument("--batch", type=positive, default=128, help="windows a step")
-    sub.add_argument("--centre", choices=("frame", "height", "window"), default="height", help="what is subtracted")
-    sub.add_argument("--quick", action="store_true", help=f"{QUICK_STEPS} steps: to see that it works")
-    sub.add_argument("--fp32", action="store_true", help="compute in float32 (bfloat16 is faster on recent CPUs)")
-    sub.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
     sub = command("evaluate", "judge a checkpoint on the test people; prints its model card")
     sub.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
     sub.add_argument("--json", type=Path, help="file for the figures")
     sub.add_argument("--card", action="store_true", help="write README.md and evaluation.json into the checkpoint")
+    sub = command("speed", "time the papers' recipes beside a straightforward reading of their training", data=False)
+    sub.add_argument("--clips", type=several, default=256, help="clips to train on (default 256)")
+    sub.add_argument("--repeats", type=positive, default=5, help="how often each is timed (default 5)")
     return top
 
 
@@ -101,9 +101,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from train.runs import ResumeError
 
     torch.set_num_threads(options.threads)
+    run = {"fit": fit, "leave-one-out": leave_one_out, "evaluate": evaluate, "speed": speed}[options.command]
     try:
-        use_labels_of(options.data)
-        {"fit": fit, "leave-one-out": leave_one_out, "align": align, "evaluate": evaluate}[options.command](options)
+        if "data" in options:
+            use_labels_of(options.data)
+        run(options)
     except (ModelError, DataMissing, ResumeError, PoolError, LabelError, PosewireError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -157,53 +159,6 @@ def leave_one_out(options: argparse.Namespace) -> None:
     run(pool, settings, options.run, options.leave, options.seeds, options.json, resume=options.resume)
 
 
-def align(options: argparse.Namespace) -> None:
-    """Train on the training people, select and calibrate on the validation people, write a checkpoint."""
-    from models.text import TextEmbedder
-    from train.calibrate import calibrate
-    from train.data import load_data
-    from train.datasets.labels import load_actions
-    from train.datasets.texts import ActionTexts
-    from train.datasets.windows import WindowSampler, judging_windows
-    from train.export import export
-    from train.loop import LoopSettings, Trainer
-    from train.progress import Progress
-    from train.runs import run
-
-    steps = options.steps or (QUICK_STEPS if options.quick else STEPS)
-    settings = LoopSettings(
-        steps=steps,
-        batch=options.batch,
-        seed=options.seed,
-        centre=options.centre,
-        bf16=not options.fp32,
-        judge_every=max(1, min(100, steps // 4)),
-    )
-    data, embedder = load_data(options.data), TextEmbedder()
-    validation = judging_windows(data.validation, gap_step=2.0)
-    trainer = Trainer(settings, WindowSampler(data.train), ActionTexts(load_actions(), embedder), validation)
-    with Progress(settings.steps) as progress:
-        run(trainer, options.run, resume=options.resume, report=progress)
-    trainer.average.load_state_dict(trainer.best_weights)
-    calibration = calibrate(validation[1], trainer.similarity(validation[0]))
-    training = {
-        "command": f"python -m train align --data DATA --seed {settings.seed} --steps {settings.steps}"
-        + f" --centre {settings.centre} --out OUT",
-        "seed": settings.seed,
-        "steps": settings.steps,
-        "batch": settings.batch,
-        "data": sorted(data.people),
-        "held_out": data.people,
-        "validation": {"top-1": round(trainer.best, 4)},
-        "validation_calibration_error": round(calibration.error, 4),
-        "validation_f1_at_enter": round(calibration.f1, 4),
-    }
-    manifest = export(
-        options.out, trainer.best_weights, embedder, calibration, centre=settings.centre, training=training
-    )
-    sys.stdout.write(f"{options.out}: validation {100 * trainer.best:.1f} %, temperature {manifest.temperature}\n")
-
-
 def evaluate(options: argparse.Namespace) -> None:
     """Judge a checkpoint on the test people and print its card."""
     import json
@@ -227,6 +182,18 @@ def evaluate(options: argparse.Namespace) -> None:
         (options.checkpoint / "evaluation.json").write_text(text, encoding="utf-8")
         (options.checkpoint / "README.md").write_text(card, encoding="utf-8")
     sys.stdout.write(card)
+
+
+def speed(options: argparse.Namespace) -> None:
+    """Time the papers' recipes and print a table."""
+    from train.papers.speed import TWO_BODIES, measure, table
+
+    timings = measure(options.clips, options.repeats)
+    sys.stdout.write(
+        f"random clips in NTU's shape, one in {TWO_BODIES} of two bodies; threads: {options.threads}\n"
+        f"medians of {options.repeats} rounds; our SMIE includes a hundredth of encoding the clips once, with and "
+        f"without key frames\n{table(timings)}\n"
+    )
 
 
 if __name__ == "__main__":

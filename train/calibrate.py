@@ -2,68 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from train.datasets.windows import Case, is_background
-from train.metrics import calibration_error, softmax
 
-Float32Array = NDArray[np.float32]
 TEMPERATURES = np.geomspace(0.01, 0.3, 69)
-ENTERS = np.round(np.arange(0.2, 0.96, 0.05), 2)
+ENTERS = np.round(np.arange(0.2, 0.81, 0.05), 2)
 EXIT_SHARE = 0.6
 """Threshold for leaving an event, as a share of that for entering."""
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """What serving needs to read similarities as probabilities.
-
-    Attributes:
-        temperature: divides similarities before the softmax over the bank.
-        error: expected calibration error with it.
-        enter, exit: suggested probabilities at which an event starts and ends.
-        f1: mean over the actions of the F1 of "its probability is at least `enter`", over all windows.
-    """
-
-    temperature: float
-    error: float
-    enter: float
-    exit: float
-    f1: float
-
-
-def calibrate(cases: Sequence[Case], similarity: Float32Array) -> Calibration:
-    """Choose the temperature of least negative log likelihood, and the threshold of the best mean F1.
-
-    Sets count equally in the former, actions in the latter, so that the largest does not decide.
-
-    Args:
-        cases: N validation windows.
-        similarity: (N, K) cosines with the bank.
-    """
-    actions = np.array([case.action for case in cases])
-    weights = set_weights(cases)
-    rows = np.arange(len(cases))
-
-    def loss(temperature: float) -> float:
-        own = softmax(similarity / temperature)[rows, actions]
-        return float(-(weights * np.log(np.maximum(own, 1e-12))).sum())
-
-    temperature = float(min(TEMPERATURES, key=loss))
-    probability = softmax(similarity / temperature)
-    enter = float(max(ENTERS, key=lambda threshold: detection_f1(actions, probability, threshold)))
-    best = probability.argmax(axis=1)
-    return Calibration(
-        temperature=round(temperature, 4),
-        error=calibration_error(probability[rows, best], best == actions),
-        enter=enter,
-        exit=round(EXIT_SHARE * enter, 3),
-        f1=detection_f1(actions, probability, enter),
-    )
 
 
 def detection_f1(actions: NDArray[np.int64], probability: NDArray[np.float64], threshold: float) -> float:
@@ -74,12 +23,30 @@ def detection_f1(actions: NDArray[np.int64], probability: NDArray[np.float64], t
         probability: (N, K).
         threshold: an action is found where its probability is at least this.
     """
+    news = [action for action in np.unique(actions).tolist() if not is_background(action)]
+    return mean_f1(actions, probability, threshold, news)
+
+
+def mean_f1(
+    labels: NDArray[np.int64], probability: NDArray[np.float64], threshold: float, classes: Sequence[int]
+) -> float:
+    """Mean over some classes, each of which occurs, of the F1 of "its probability is at least `threshold`"."""
     scores = []
-    for action in np.unique(actions):
-        if not is_background(int(action)):
-            found, there = probability[:, action] >= threshold, actions == action
-            scores.append(2 * (found & there).sum() / (found.sum() + there.sum()))
+    for one in classes:
+        found, there = probability[:, one] >= threshold, labels == one
+        scores.append(2 * (found & there).sum() / (found.sum() + there.sum()))
     return float(np.mean(scores)) if scores else 0.0
+
+
+def steady_best(f1_at: Callable[[float], float]) -> tuple[float, float]:
+    """The threshold of `ENTERS` with the best F1, and that F1.
+
+    Many are as good as the best: the middle of these is least at the mercy of who was measured.
+    """
+    f1 = {float(enter): f1_at(float(enter)) for enter in ENTERS}
+    good = [at for at, value in f1.items() if value >= max(f1.values()) - 0.01]
+    enter = good[(len(good) - 1) // 2]
+    return enter, f1[enter]
 
 
 def set_weights(cases: Sequence[Case]) -> NDArray[np.float64]:

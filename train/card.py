@@ -58,7 +58,7 @@ def _head(manifest: Manifest) -> str:
     rows = [
         ("made by", f"`{training['command']}`"),
         ("seed, steps, batch", f"{training['seed']}, {training['steps']}, {training['batch']}"),
-        ("windows in the pool", f"{training.get('pool', 'drawn anew for each step')}"),
+        ("windows in the pool", f"{training['pool']}"),
         ("validation", ", ".join(f"{name} {_percent(s)} %" for name, s in training["validation"].items())),
         ("known actions", f"{counts['ntu120']} of NTU RGB+D, {counts['own']} of its own, of which "
                           f"{sum(a.background for a in manifest.bank)} background (`bank` in `model.json`)"),
@@ -66,14 +66,10 @@ def _head(manifest: Manifest) -> str:
         ("enter, exit", f"{manifest.enter}, {manifest.exit}"),
         ("sha256 of the weights", f"`{manifest.weights_sha256[:16]}...`"),
     ]  # fmt: skip
-    kind = {
-        "streaming": "A causal network over whole skeletons (`models/causal.py`), which gives the probabilities of the "
-        "actions that it knows; prompts are routed through them by the likeness of their texts.",
-        "stgcn": "ST-GCN as in SMIE and PGFA and a linear map to the text space, trained with PGFA's contrastive loss.",
-    }[manifest.architecture]
     return f"""# Weights of the model "{training.get("name", "posewire")}"
 
-{kind}
+A causal network over whole skeletons (`models/causal.py`), which gives the probabilities of the actions that it knows;
+prompts are routed through them by the likeness of their texts.
 
 **Terms of these weights**: {manifest.terms}. Attribution as below.
 

@@ -35,8 +35,11 @@ def probabilities(recogniser: Recogniser, features: Float32Array) -> FloatArray:
     """Probability of each action of `labels.toml` for N windows, (N, A), by the model's own vocabulary.
 
     Raises:
-        ModelError: the checkpoint knows other actions.
+        ModelError: the checkpoint is of another kind, or knows other actions.
     """
+    if not isinstance(recogniser.head, BankHead):
+        kind = recogniser.manifest.recipe
+        raise ModelError(f"the checkpoint is of the recipe {kind}, which `posewire eval zero-shot` judges, not this")
     names = [action.name for action in load_actions()]
     own = [index for index, known in enumerate(recogniser.bank) if known.vocabulary == "own"]
     unknown = sorted({recogniser.bank[index].name for index in own} - set(names))
@@ -45,11 +48,7 @@ def probabilities(recogniser: Recogniser, features: Float32Array) -> FloatArray:
         raise ModelError(f"the checkpoint {what} not in train/datasets/labels.toml; train it anew")
     columns = [names.index(recogniser.bank[index].name) for index in own]
     found = np.zeros((len(features), len(names)))
-    if isinstance(recogniser.head, BankHead):
-        found[:, columns] = features[:, own]
-    else:
-        scorer = recogniser.head.scorer([recogniser.text[recogniser.bank[index].text][None] for index in own])
-        found[:, columns] = scorer(features)[1]
+    found[:, columns] = features[:, own]
     return found
 
 

@@ -12,14 +12,11 @@ import numpy as np
 import torch
 from msgspec.structs import replace
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from models.checkpoint import FORMAT, LAYOUT, KnownAction, Manifest, read_manifest, save, write_manifest
-from models.preprocess import Centre, PreprocessOptions
-from models.stgcn import TextAlignedSTGCN
 from models.streaming import StreamingNetwork
 from models.text import DEFAULT_MODEL, Embedder
-from train.calibrate import Calibration
 from train.datasets.described import load_descriptions
 from train.datasets.labels import BACKGROUND, SETS, default_prompts, load_actions
 from train.datasets.windows import FRAMES, RATE
@@ -141,47 +138,18 @@ def set_thresholds(folder: Path, thresholds: Thresholds) -> Manifest:
     return write_manifest(folder, replace(manifest, enter=thresholds.enter, exit=thresholds.exit, training=training))
 
 
-def export(
-    folder: Path,
-    weights: dict[str, Tensor],
-    embedder: Embedder,
-    calibration: Calibration,
-    *,
-    centre: Centre,
-    training: dict[str, Any],
-) -> Manifest:
-    """Write the checkpoint of a text-aligned ST-GCN.
+def background_texts() -> tuple[str, ...]:
+    """First sentence of each action that is no news."""
+    return tuple(action.texts[0] for action in load_actions() if action.name in BACKGROUND)
 
-    Args:
-        folder: where to.
-        weights: state of a `TextAlignedSTGCN`.
-        embedder: the text model that it was trained with.
-        calibration: temperature and thresholds.
-        centre: see `PreprocessOptions`.
-        training: what is to be remembered of how it came to be.
-    """
-    network = TextAlignedSTGCN(len(embedder.embed(["a person"])[0]))
-    network.load_state_dict(weights)
-    # Of what is simulated it has seen nothing, unless somebody's labels name it.
-    trained = [action for action in load_actions() if action.labels or action.name in BACKGROUND]
-    bank = tuple(KnownAction(one.name, one.texts, background=one.name in BACKGROUND) for one in trained)
-    manifest = _manifest(
-        architecture="stgcn",
-        arguments={},
-        preprocess=PreprocessOptions(centre),
-        temperature=calibration.temperature,
-        enter=calibration.enter,
-        exit=calibration.exit,
-        bank=bank,
-        training=training,
-    )
-    return _save(folder, manifest, network, embedder)
+
+def shipped_texts(known: Sequence[str]) -> tuple[str, ...]:
+    """Texts whose vectors come with a checkpoint: those that it knows, and what is likely to be asked for."""
+    aliases = [text for action in load_actions() for text in action.texts]
+    return tuple(dict.fromkeys([*known, *EXTRA_BACKGROUND, *default_prompts(), *aliases]))
 
 
 def _manifest(*, bank: tuple[KnownAction, ...], training: dict[str, Any], **rest: Any) -> Manifest:
-    background = tuple(action.texts[0] for action in load_actions() if action.name in BACKGROUND)
-    aliases = [text for action in load_actions() for text in action.texts]
-    known = [text for action in bank for text in action.texts]
     return Manifest(
         format=FORMAT,
         layout=LAYOUT,
@@ -190,8 +158,8 @@ def _manifest(*, bank: tuple[KnownAction, ...], training: dict[str, Any], **rest
         text_model=DEFAULT_MODEL,
         text_dim=0,
         bank=bank,
-        background=background,
-        texts=tuple(dict.fromkeys([*known, *EXTRA_BACKGROUND, *default_prompts(), *aliases])),
+        background=background_texts(),
+        texts=shipped_texts([text for action in bank for text in action.texts]),
         training={**training, "code_sha256": code_digest()},
         terms=TERMS if training.get("teacher") or set(training["data"]) & {*SETS} else OWN_TERMS,
         **rest,
@@ -202,7 +170,13 @@ def _save(
     folder: Path, manifest: Manifest, network: nn.Module, embedder: Embedder, references: Float32Array | None = None
 ) -> Manifest:
     vectors = embedder.embed(manifest.texts)
-    # Half precision for the large ones: half the size on disk and in the repository; what is computed with is float32.
+    return save(folder, replace(manifest, text_dim=vectors.shape[1]), halved(network), vectors, references)
+
+
+def halved(network: nn.Module) -> dict[str, NDArray[Any]]:
+    """A network's state for a checkpoint.
+
+    Large arrays are of half precision: half the size on disk and in the repository; what is computed with is float32.
+    """
     state = {name: value.cpu() for name, value in network.state_dict().items()}
-    arrays = {name: np.asarray((value.half() if value.ndim > 1 else value).numpy()) for name, value in state.items()}
-    return save(folder, replace(manifest, text_dim=vectors.shape[1]), arrays, vectors, references)
+    return {name: np.asarray((value.half() if value.ndim > 1 else value).numpy()) for name, value in state.items()}

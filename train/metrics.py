@@ -50,11 +50,6 @@ def top1_by_set(
     return {group: (float(np.mean(hits)), len(hits)) for group, hits in sorted(right.items())}
 
 
-def selection_score(cases: Sequence[Case], similarity: Float32Array) -> float:
-    """Mean over the sets and the background of top-1 over the whole bank."""
-    return float(np.mean([share for share, _ in top1_by_set(cases, similarity).values()]))
-
-
 def calibration_error(probability: FloatArray, correct: NDArray[np.bool_], bins: int = 15) -> float:
     """Expected calibration error (Guo et al., ICML 2017, eq. 3) of the winners' probabilities (N,)."""
     place = np.minimum((probability * bins).astype(int), bins - 1)

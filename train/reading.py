@@ -15,7 +15,7 @@ from models.checkpoint import Trusted
 from models.normaliser import NormaliserState, normalise
 from models.recogniser import Recogniser
 from models.streaming import StreamingNetwork
-from train.calibrate import TEMPERATURES, detection_f1, set_weights
+from train.calibrate import EXIT_SHARE, TEMPERATURES, detection_f1, set_weights, steady_best
 from train.datasets.labels import load_actions
 from train.datasets.pairs import UNKNOWN
 from train.datasets.windows import Batch, Case
@@ -26,8 +26,6 @@ Float32Array = NDArray[np.float32]
 TAUGHT_TEMPERATURE = 2.0
 """Of the taught actions' logits: half as sure ranks unseen labels better, on every set (`docs/recognition.md`)."""
 SMALLEST_PRIOR = 1e-3
-ENTERS = np.round(np.arange(0.2, 0.81, 0.05), 2)
-EXIT_SHARE = 0.6
 TRUST = Path(__file__).with_name("trust.json")
 """Copied from what `python -m train leave-one-out --json` writes beside its figures."""
 SAMPLE = 8000
@@ -140,11 +138,8 @@ def thresholds(recogniser: Recogniser, validation: tuple[Batch, list[Case]]) -> 
         part = slice(start, start + 256)
         scores = scorer(recogniser.encode(batch.x[part], batch.mask[part]))[1]
         probability[part, [names.index(action.name) for action in known]] = scores
-    f1 = {float(enter): detection_f1(actions, probability, float(enter)) for enter in ENTERS}
-    # Many are as good as the best: the middle of these is least at the mercy of these people.
-    good = [at for at, value in f1.items() if value >= max(f1.values()) - 0.01]
-    enter = good[(len(good) - 1) // 2]
-    return Thresholds(round(enter, 3), round(EXIT_SHARE * enter, 3), f1[enter])
+    enter, f1 = steady_best(lambda threshold: detection_f1(actions, probability, threshold))
+    return Thresholds(round(enter, 3), round(EXIT_SHARE * enter, 3), f1)
 
 
 def mean_of_sets(values: Float32Array, sets: NDArray[np.int8]) -> Float32Array:

@@ -78,10 +78,12 @@ def test_prompt(texts: Sequence[str], path: Path | None) -> int:
         f"{texts[0]!r} would be called {slug(texts[0])}; the model's nearest known actions, by meaning of the text:",
         soft_wrap=True,
     )
-    table = Table("likeness", "counts for", "known action", "of", box=None)
+    routed = isinstance(recogniser.head, BankHead)  # others score a text by itself
+    table = Table("likeness", *(["counts for"] if routed else []), "known action", "of", box=None)
     for index in order.tolist():
         action = recogniser.bank[index]
-        table.add_row(f"{cosine[0, index]:.2f}", f"{100 * share[index]:.0f} %", action.text, action.vocabulary)
+        counts = [f"{100 * share[index]:.0f} %"] if routed else []
+        table.add_row(f"{cosine[0, index]:.2f}", *counts, action.text, action.vocabulary)
     console.print(table)
     _verdict(console, float(cosine.max(initial=-1.0)), recogniser)
     return 0
@@ -98,7 +100,13 @@ def _verdict(console: Console, best: float, recogniser: Recogniser) -> None:
             f"{100 * band.low:.0f} and {100 * band.high:.0f} %).",
             soft_wrap=True,
         )
-    if best < below:
+    if best < below and not isinstance(recogniser.head, BankHead):
+        console.print(
+            f"unfamiliar: nothing that the model was trained on reaches {below:.2f}; it goes by the text alone",
+            style="yellow",
+            soft_wrap=True,
+        )
+    elif best < below:
         console.print(
             f"unknown: teach it from examples (posewire teach). Nothing that the model knows reaches {below:.2f}; as a "
             "prompt it will hardly ever fire.",

@@ -15,9 +15,9 @@ from safetensors.numpy import save as format_tensors
 
 from models.checkpoint import FORMAT, KnownAction, Manifest, Trusted, load, read_manifest, save
 from models.errors import CheckpointError, ModelError
+from models.frame50 import frame50
 from models.normaliser import NormaliserState, normalise
-from models.preprocess import PreprocessOptions, preprocess
-from models.stgcn import TextAlignedSTGCN
+from models.recipe import RecipeNetwork, make_recipe
 from models.streaming import StreamingNetwork
 
 DIM = 8
@@ -25,12 +25,12 @@ TEXTS = ("a person jumps", "a person standing still")
 Damage = Callable[[Path], None]
 
 
-def make(folder: Path) -> TextAlignedSTGCN:
+def make(folder: Path) -> RecipeNetwork:
     torch.manual_seed(0)
-    network = TextAlignedSTGCN(DIM).eval()
+    network = make_recipe("pgfa", "stgcn", DIM, {}).eval()
     manifest = Manifest(
-        format=FORMAT, architecture="stgcn", arguments={}, layout="kinect_v2", rate_hz=25.0, frames=50,
-        preprocess=PreprocessOptions(), text_model="none", text_dim=DIM, temperature=0.07, enter=0.5, exit=0.3,
+        format=FORMAT, architecture="method", arguments={}, recipe="pgfa", encoder="stgcn", layout="kinect_v2",
+        rate_hz=25.0, frames=50, text_model="none", text_dim=DIM, temperature=0.07, enter=0.5, exit=0.3,
         bank=(KnownAction("jump", TEXTS[:1]),), background=(TEXTS[1],), texts=TEXTS, training={"seed": 0}, terms="none",
     )  # fmt: skip
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
@@ -49,8 +49,12 @@ def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:
     recogniser = load(tmp_path, "cpu")
     x, mask = windows(3)
     with torch.inference_mode():
-        expected = network(torch.from_numpy(preprocess(x, mask, PreprocessOptions()))).numpy()
-    np.testing.assert_allclose(recogniser.encode(x, mask), expected, atol=1e-5)
+        expected = network(torch.from_numpy(frame50(x[..., None], (mask > 0)[..., None])))
+        embedded = network.method.embed(expected).numpy()
+    features = recogniser.encode(x, mask)
+    np.testing.assert_allclose(features, expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(recogniser.embedding(features), embedded, atol=1e-5)
+    assert recogniser.embedding_dim == DIM
     assert (recogniser.rate_hz, recogniser.frames, recogniser.manifest.temperature) == (25.0, 50, 0.07)
     assert recogniser.bank == (KnownAction("jump", TEXTS[:1]),)
     assert tuple(recogniser.text) == TEXTS
@@ -66,9 +70,11 @@ def test_features_do_not_depend_on_the_batch(tmp_path: Path) -> None:
     together = recogniser.encode(x, mask)
     alone = np.concatenate([recogniser.encode(x[i : i + 1], mask[i : i + 1]) for i in range(9)])
     np.testing.assert_allclose(alone, together, atol=1e-5)
-    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, rtol=1e-5)
     assert together.dtype == np.float32
-    assert recogniser.encode(x[:0], mask[:0]).shape == (0, DIM)
+    assert recogniser.encode(x[:0], mask[:0]).shape == (0, 256)
+    assert recogniser.embedding(together[:0]).shape == (0, DIM)
+    longer = np.concatenate([x, x], axis=2)
+    assert recogniser.encode_clips(longer, np.concatenate([mask, mask], axis=1)).shape == (9, 256)
 
 
 def test_other_shapes_are_refused_by_the_recogniser(tmp_path: Path) -> None:
@@ -133,7 +139,7 @@ def tensors(name: str, change: Callable[[dict[str, np.ndarray]], object]) -> Dam
 
 
 def poison(values: dict[str, np.ndarray]) -> None:
-    values["projection.bias"][0] = np.nan
+    values["method.projection.bias"][0] = np.nan
 
 
 def huge(folder: Path) -> None:
@@ -163,10 +169,17 @@ def huge(folder: Path) -> None:
         (manifest(text_dim=10**9), "text_dim is 1000000000"),
         (manifest(temperature=0), "temperature is 0"),
         (manifest(exit=0.9), "exit is 0.9"),
-        (manifest(preprocess={"centre": "moon"}), "not a model manifest"),
-        (manifest(architecture="eval"), "architecture 'eval'; known: stgcn"),
-        (manifest(arguments={"layers": 7}), r"arguments \{.layers.: 7\} do not fit stgcn"),
-        (manifest(arguments={"text_dim": 9}), "text_dim 9 is not that of the text model"),
+        (manifest(architecture="stgcn"), "architecture 'stgcn'; known: streaming, method"),
+        (manifest(arguments={"layers": 7}), r"arguments \{.layers.: 7\} do not fit pgfa"),
+        (manifest(arguments={"text_dim": 9}), r"arguments \{.text_dim.: 9\} do not fit pgfa"),
+        (manifest(arguments={"beta": "much"}), "not a model manifest"),
+        (manifest(recipe="magic"), "recipe 'magic': expected one of devise"),
+        (manifest(recipe=7), "not a model manifest"),
+        (manifest(encoder="resnet"), "encoder 'resnet': expected stgcn or shiftgcn"),
+        (manifest(encoder="shiftgcn"), "tensors"),
+        (manifest(bank=[]), "no actions in its bank"),
+        (manifest(bank=[{"name": "jump", "texts": []}]), "an action without text in its bank"),
+        (manifest(text_dim=9), r"expected \(2, 9\)"),
         (manifest(weights_sha256="0" * 64), "its sha256 is not the one in"),
         (manifest(texts=["one"]), r"expected \(1, 8\)"),
         (write("model.safetensors", b"x" * 1000), "its sha256 is not the one in"),
@@ -176,18 +189,18 @@ def huge(folder: Path) -> None:
         (cut("model.safetensors"), "not a safetensors file"),
         (cut("text.safetensors"), "not a safetensors file"),
         (
-            tensors("model.safetensors", lambda t: t.pop("projection.bias")),
-            "lacks 1 tensors, the first 'projection.bias'",
+            tensors("model.safetensors", lambda t: t.pop("method.projection.bias")),
+            "lacks 1 tensors, the first 'method.projection.bias'",
         ),
         (
             tensors("model.safetensors", lambda t: t.update(extra=np.zeros(1))),
             "has 1 tensors too many, the first 'extra'",
         ),
         (
-            tensors("model.safetensors", lambda t: t.update({"projection.bias": np.zeros(9)})),
+            tensors("model.safetensors", lambda t: t.update({"method.projection.bias": np.zeros(9)})),
             r"is \(9,\); expected \(8,\)",
         ),
-        (tensors("model.safetensors", poison), "projection.bias holds numbers that are not finite"),
+        (tensors("model.safetensors", poison), "method.projection.bias holds numbers that are not finite"),
         (tensors("text.safetensors", lambda t: t.update(vectors=np.zeros((2, DIM)))), "not of unit length"),
         (tensors("text.safetensors", lambda t: t.pop("vectors")), "holds nothing under 'vectors'"),
     ],
@@ -209,6 +222,13 @@ def test_reading_what_a_checkpoint_says_needs_no_torch(tmp_path: Path) -> None:
         "read_manifest(Path(sys.argv[1])); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_a_checkpoint_of_version_0_1_0_is_read(tmp_path: Path) -> None:
+    make_streaming(tmp_path)
+    digest = load(tmp_path, "cpu").digest
+    manifest(preprocess={"centre": "height", "scale": True}, recipe=None, encoder=None)(tmp_path)
+    assert load(tmp_path, "cpu").digest == digest
 
 
 def make_streaming(folder: Path, **changes: Any) -> StreamingNetwork:

@@ -1,9 +1,14 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from cosine_head import Cosine, cosine_head
+from torch import Tensor
 
-from models.heads import BankHead, TextHead, Trust, familiarity
+from models.heads import BankHead, Trust, columns_of, familiarity
+from models.method_head import MethodHead
+from models.methods import Matcher
 from models.routing import likeness, shares
 
 TRUST = Trust((0.2, 0.8), (0.0, 1.0), unknown_below=0.5)
@@ -54,16 +59,58 @@ def test_familiarity() -> None:
     np.testing.assert_array_equal(familiarity([A[None]], []), [-1])
 
 
-def test_a_text_head_shares_out_one_among_its_columns() -> None:
-    similarity, probability = TextHead(0.1).scorer([A[None], np.stack([B, B])])(np.stack([A, unit(A + B)]))
-    np.testing.assert_allclose(similarity, [[1, 0], [np.sqrt(0.5)] * 2], atol=1e-6)
+def test_a_method_shares_out_one_among_its_columns() -> None:
+    similarity, probability = cosine_head(0.1).scorer([A[None], np.stack([B, B])])(np.stack([A, unit(A + B)]))
+    half = np.sqrt(0.5) / (1 + np.sqrt(0.5))
+    np.testing.assert_allclose(similarity, [[0.5, 0], [half, half]], atol=1e-6)
     np.testing.assert_allclose(probability, [[1, 0], [0.5, 0.5]], atol=1e-4)
+
+
+def test_scores_without_bounds_become_similarities_with_bounds_in_the_same_order() -> None:
+    class Large(Cosine):
+        def matcher(self, texts: Tensor) -> Matcher:
+            cosine = super().matcher(texts)
+            return lambda features: 1e30 * (cosine(features) - 0.5) ** 3
+
+    columns = [A[None], unit(A + 0.3 * B)[None], B[None]]
+    similarity, probability = MethodHead(Large(1), 0.01, "large").scorer(columns)(A[None])
+    assert np.isfinite(similarity).all()
+    assert np.abs(similarity).max() <= 1
+    assert (np.diff(similarity[0]) <= 0).all()
+    np.testing.assert_allclose(probability.sum(), 1, rtol=1e-6)
+
+
+def test_a_method_of_two_facets_is_given_both_of_every_text() -> None:
+    seen: list[Tensor] = []
+
+    class Two(Cosine):
+        facets = ("verb", "noun")
+
+        def matcher(self, texts: Tensor) -> Matcher:
+            seen.append(texts)
+            return super().matcher(texts)
+
+    head = MethodHead(Two(1), 0.1, "two")
+    parts = head.facet_texts("a person throws a ball")
+    assert len(parts) == 2
+    vectors = dict(zip(parts, (A, B), strict=True))
+    asked: list[list[str]] = []
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        asked.append(list(texts))
+        return np.stack([vectors.get(text, C) for text in texts])
+
+    columns = columns_of(head, [["a person throws a ball"], ["a person throws a ball"] * 2], embed)
+    assert [column.shape for column in columns] == [(2, 8), (4, 8)]
+    assert asked == [list(parts)]
+    head.scorer(columns)
+    np.testing.assert_allclose(seen[0].numpy(), [[A, B], [A, B]], atol=1e-6)
 
 
 def test_digests_tell_heads_apart(head: BankHead) -> None:
     other = replace(head, trust=Trust((0.2, 0.8), (0.0, 0.9), 0.5))
     average = replace(head, average=head.average / 2)
-    assert len({head.digest, other.digest, average.digest, TextHead(0.1).digest, TextHead(0.2).digest}) == 5
+    assert len({head.digest, other.digest, average.digest, cosine_head(0.1).digest, cosine_head(0.2).digest}) == 5
 
 
 def test_what_is_often_a_little_likely_is_chosen_less(head: BankHead) -> None:
@@ -72,4 +119,4 @@ def test_what_is_often_a_little_likely_is_chosen_less(head: BankHead) -> None:
     similarity, _ = head.scorer(columns)(np.array([[0.5, 0.2, 0.5, 0.2]], np.float32))
     assert similarity[0].argmax() == 0
     assert (similarity[0] / head.usual(columns)).argmax() > 0
-    np.testing.assert_array_equal(TextHead(0.1).usual(columns), 1)
+    np.testing.assert_array_equal(cosine_head(0.1).usual(columns), 1)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from models.graph import CENTRE
+from models.joints import SHOULDER_LEFT, SHOULDER_RIGHT, SPINE_BASE, SPINE_MID, TORSO
 from models.normaliser import HOLD, INPUTS, POSE, SEEN, TRAVEL, NormaliserState, normalise
-from models.preprocess import SHOULDER_LEFT, SHOULDER_RIGHT, SPINE_BASE, SPINE_MID, TORSO
 
 
 def person(frames: int, tracks: int = 2, seed: int = 0) -> np.ndarray:

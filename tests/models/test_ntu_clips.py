@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from models.joints import TORSO
 from models.ntu import FIRST, FRAMES, normalise, prepare, stretch
-from models.preprocess import TORSO
 
 
 def person(frames: int, seed: int = 0) -> np.ndarray:

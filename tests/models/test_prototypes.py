@@ -2,9 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from models.errors import ModelError
-from models.prototypes import KEPT, OnlinePrototypes
+from models.method_head import MethodHead
+from models.methods.pgfa import PGFA
+from models.prototypes import KEPT, WEIGHT, OnlinePrototypes
 
 PLACES = np.eye(6, dtype=np.float32)
 
@@ -84,3 +87,65 @@ def test_state_survives_a_restart_and_fits_its_prompts_only(tmp_path: Path) -> N
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(ModelError, match="not a file of prototypes"):
         OnlinePrototypes(3, 6).restore(path, "digest")
+
+
+DIM, NAMES = 16, 5
+"""Of a made-up text space: the axes 0..4 are the texts of five prompts, 5 that of the background; the clips of prompt k
+have something of axis 6 + k besides, of which no text tells."""
+
+
+def stream(truth: np.ndarray, drift: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Windows (N, DIM) of unit norm; by `drift` they lean towards the text of the next prompt."""
+    eye = np.eye(DIM)
+    z = eye[truth] + 1.5 * eye[6 + truth] + drift[:, None] * eye[(truth + 1) % NAMES]
+    z += 0.15 * rng.standard_normal(z.shape)
+    return (z / np.linalg.norm(z, axis=1, keepdims=True)).astype(np.float32)
+
+
+def told_and_adapted(prototypes: OnlinePrototypes, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (N, 5) of windows by PGFA's head as it is served, and what prototypes make of them in turn."""
+    method = PGFA(DIM).eval().requires_grad_(False)
+    method.projection.weight.copy_(torch.eye(DIM, 256))
+    method.projection.bias.zero_()
+    texts = [column[None] for column in np.eye(6, DIM, dtype=np.float32)]
+    features = np.pad(z, ((0, 0), (0, 256 - DIM)))
+    probability = MethodHead(method, 0.07, "pgfa").scorer(texts)(features)[1][:, :NAMES]
+    embeddings = method.embed(torch.from_numpy(features)).numpy()
+    adapted = [prototypes.adapt(row, embedding) for row, embedding in zip(probability, embeddings, strict=True)]
+    return probability, np.stack(adapted)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_on_a_stream_that_drifts_away_from_its_texts_it_beats_them(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(NAMES, size=600)
+    told, adapted = told_and_adapted(OnlinePrototypes(NAMES, DIM), stream(truth, np.linspace(0, 1.1, 600), rng))
+    late = slice(400, None)
+    by_text = (told[late].argmax(axis=1) == truth[late]).mean()
+    assert by_text < 0.75
+    assert (adapted[late].argmax(axis=1) == truth[late]).mean() > by_text + 0.1
+    assert (adapted.argmax(axis=1) == truth).mean() > (told.argmax(axis=1) == truth).mean()
+
+
+@pytest.mark.parametrize("drift", [0.0, 0.9, 1.3])
+def test_a_stream_of_one_action_never_replaces_the_texts(drift: float) -> None:
+    """With drift, the texts take many of the windows for another action, whose prototype is then made of them."""
+    rng, prototypes = np.random.default_rng(0), OnlinePrototypes(NAMES, DIM)
+    zeros = np.zeros(3000, np.int64)
+    told, adapted = told_and_adapted(prototypes, stream(zeros, np.full(3000, drift), rng))
+    assert (adapted >= (1 - WEIGHT) * told - 1e-6).all()
+    np.testing.assert_allclose(adapted.sum(axis=1), told.sum(axis=1), atol=1e-5)
+    truth = np.tile(np.arange(NAMES), 20)
+    told, adapted = told_and_adapted(prototypes, stream(truth, np.zeros(100), rng))
+    assert (adapted >= (1 - WEIGHT) * told - 1e-6).all()
+    assert (adapted.argmax(axis=1) == truth).all()  # every action is found at once by its text
+
+
+def test_its_size_does_not_grow(tmp_path: Path) -> None:
+    rng, prototypes, sizes = np.random.default_rng(0), OnlinePrototypes(NAMES, DIM), []
+    for _ in range(3):
+        truth = rng.integers(NAMES, size=200)
+        told_and_adapted(prototypes, stream(truth, np.zeros(200), rng))
+        prototypes.save(tmp_path / "prototypes.safetensors", "digest")
+        sizes.append((tmp_path / "prototypes.safetensors").stat().st_size)
+    assert len(set(sizes)) == 1

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cosine_head import cosine_head
 from poses import frame, person
 
-from models.heads import TextHead
 from stream.pipeline import Pipeline, Tracked
 from stream.prompts import Prompt, PromptSet
 from stream.types import NANOSECONDS, EndReason, Event, Phase, Scores, SkeletonFrame
@@ -36,7 +36,7 @@ def make(encoder: RaisedHand | None = None) -> Pipeline:
         ["stands"],
         [],
         lambda texts: np.array([vectors[text] for text in texts], np.float32),
-        head=TextHead(0.1),
+        head=cosine_head(0.1),
         model_digest="m",
     )
     return Pipeline(encoder or RaisedHand(), prompts)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from cosine_head import cosine_head
 
-from models.heads import BankHead, TextHead, Trust
+from models.heads import BankHead, Trust
 from stream.prompts import Prompt, PromptSet
 
 AXES = {"fall": 0, "wave": 1, "stand": 2, "clap": 3}
@@ -25,7 +26,7 @@ def embed(texts: Sequence[str]) -> np.ndarray:
 def make(prompts: list[str], background: list[str], bank: list[str], temperature: float = 0.1) -> PromptSet:
     entries = [Prompt(text.replace(" ", "_"), text) for text in prompts]
     return PromptSet(
-        entries, background, [(text,) for text in bank], embed, head=TextHead(temperature), model_digest="m"
+        entries, background, [(text,) for text in bank], embed, head=cosine_head(temperature), model_digest="m"
     )
 
 
@@ -33,10 +34,10 @@ def test_scores_are_a_softmax_over_prompts_and_background() -> None:
     prompts = make(["fall", "wave"], ["stand"], [])
     feature = np.array([[0.6, 0.0, 0.8, 0.0, 0.0]], np.float32)
     similarity, probability, margin = prompts.score(feature)
-    np.testing.assert_allclose(similarity, [[0.6, 0.0]], atol=1e-6)
+    np.testing.assert_allclose(similarity, [[0.6 / 1.6, 0.0]], atol=1e-6)
     weights = np.exp(np.array([6.0, 0.0, 8.0]))
     np.testing.assert_allclose(probability, [weights[:2] / weights.sum()], rtol=1e-5)
-    np.testing.assert_allclose(margin, [[-0.2, -0.8]], atol=1e-6)
+    np.testing.assert_allclose(margin, [[0.6 / 1.6 - 0.8 / 1.8, -0.8 / 1.8]], atol=1e-6)
 
 
 def test_a_bank_label_that_a_prompt_means_does_not_compete_with_it() -> None:
@@ -53,9 +54,9 @@ def test_a_bank_label_that_a_background_text_means_does_not_stand_there_twice() 
     assert make(["fall"], ["stand"], ["same stand", "near stand", "clap"]).background == ("stand", "near stand", "clap")
 
 
-def test_without_a_background_the_margin_is_the_similarity() -> None:
+def test_without_a_background_the_rival_scores_the_least_there_is() -> None:
     similarity, probability, margin = make(["fall"], [], []).score(embed(["fall"]))
-    assert (similarity[0, 0], probability[0, 0], margin[0, 0]) == (1.0, 1.0, 1.0)
+    assert (similarity[0, 0], probability[0, 0], margin[0, 0]) == (0.5, 1.0, 1.5)
 
 
 @pytest.mark.parametrize(

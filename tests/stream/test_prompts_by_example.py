@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cosine_head import cosine_head
 from poses import STANDING, frame, person
 
 from models.examples import Examples
-from models.heads import BankHead, TextHead, Trust
+from models.heads import BankHead, Trust
 from models.prototypes import OnlinePrototypes
 from stream.events import EventEngine, EventSettings
 from stream.pipeline import Pipeline, Tracked
@@ -28,7 +29,7 @@ def texts(*names: str) -> PromptSet:
         ["stands"],
         [],
         lambda texts: np.concatenate([axis(TEXTS[text]) for text in texts]),
-        head=TextHead(0.1),
+        head=cosine_head(0.1),
         model_digest="e" * 64,
     )
 
@@ -48,7 +49,7 @@ def test_an_action_known_by_examples_is_a_prompt_after_the_others() -> None:
     assert prompts.familiarity[1] == 1.0
     similarity, probability, margin = prompts.score(np.concatenate([axis(0), axis(1)]))
     assert similarity.shape == probability.shape == margin.shape == (2, 2)
-    np.testing.assert_allclose(similarity, np.eye(2), atol=1e-6)
+    np.testing.assert_allclose(similarity, [[0.5, 0], [0, 1]], atol=1e-6)  # a squashed score; a cosine
     assert probability[0, 0] > 0.9 > 0.1 > probability[0, 1]
     assert probability[1, 1] > 0.9
     told = texts("falls").score(np.concatenate([axis(0), axis(1)]))

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from small import sequences
 
-from train.calibrate import calibrate, detection_f1, set_weights
+from train.calibrate import detection_f1, mean_f1, set_weights, steady_best
 from train.datasets.labels import index_of, load_actions
 from train.datasets.sequences import Sequence, Span
 from train.datasets.windows import Batch, Case, judging_windows
 from train.evaluate import continuous_windows
-from train.metrics import calibration_error, selection_score, softmax, top1_by_set
+from train.metrics import calibration_error, top1_by_set
 from train.robustness import conditions, robustness
 from train.trust import measure
 
@@ -34,7 +34,6 @@ def test_top1_counts_by_set_and_lets_background_be_any_background() -> None:
     assert top1_by_set(CASES, scores) == {"background": (0.5, 2), "precog16": (0.5, 2), "utd_mhad": (1.0, 1)}
     # Among PRECOG's own labels there is no bow: the second best, a punch, wins.
     assert top1_by_set(CASES, scores, own_labels=True)["precog16"] == (1.0, 2)
-    assert selection_score(CASES, scores) == pytest.approx(2 / 3)
 
 
 def test_calibration_error_by_hand() -> None:
@@ -48,18 +47,6 @@ def test_sets_weigh_the_same() -> None:
     np.testing.assert_allclose(weights, [1 / 6, 1 / 6, 1 / 6, 1 / 6, 1 / 3])
 
 
-def test_the_temperature_is_found_again() -> None:
-    rng = np.random.default_rng(0)
-    actions = len(load_actions())
-    scores = rng.normal(0, 0.2, (4000, actions)).astype(np.float32)
-    probability = softmax(scores / 0.1)
-    truth = (probability.cumsum(axis=1) > rng.random((len(scores), 1))).argmax(axis=1)
-    calibration = calibrate([Case("utd_mhad", "s1", int(action)) for action in truth], scores)
-    assert calibration.temperature == pytest.approx(0.1, rel=0.15)
-    assert calibration.error < 0.03
-    assert 0 < calibration.exit < calibration.enter < 1
-
-
 def test_detection_f1_by_hand() -> None:
     actions = np.array([PUNCH, PUNCH, JUMP, STAND])
     probability = np.zeros((4, len(load_actions())))
@@ -67,6 +54,12 @@ def test_detection_f1_by_hand() -> None:
     probability[:, JUMP] = 0.0, 0.0, 0.3, 0.0  # finds nothing
     assert detection_f1(actions, probability, 0.5) == pytest.approx((2 / 5 + 0) / 2)
     assert detection_f1(actions, probability, 0.25) == pytest.approx((2 / 5 + 1) / 2)
+    assert mean_f1(actions, probability, 0.5, [PUNCH]) == pytest.approx(2 / 5)
+
+
+def test_of_thresholds_as_good_as_each_other_the_middle_is_taken() -> None:
+    enter, f1 = steady_best(lambda threshold: 0.8 if 0.28 < threshold < 0.52 else 0.7)
+    assert (enter, f1) == (pytest.approx(0.4), 0.8)
 
 
 def test_changed_windows_are_what_they_are_called() -> None:

@@ -1,13 +1,11 @@
 import numpy as np
-import pytest
-from small import ACTIONS, sequences
+from small import sequences
 
-from models.preprocess import PreprocessOptions, preprocess
 from stream.layouts import MIRROR
-from train.augment import augment, mirror
+from train.augment import mirror
 from train.datasets.labels import index_of, load_actions
 from train.datasets.sequences import Sequence, Span, active_part, motion
-from train.datasets.windows import FRAMES, WindowSampler, judging_windows, to_and_fro
+from train.datasets.windows import judging_windows, to_and_fro
 
 
 def test_sampling_interpolates_and_holds_the_ends() -> None:
@@ -38,25 +36,6 @@ def test_stillness_motion_and_the_active_part() -> None:
     assert still < moving
 
 
-def test_the_same_seed_draws_the_same_windows() -> None:
-    sampler = WindowSampler(sequences())
-    first, second = (sampler.draw(16, np.random.default_rng(3)) for _ in range(2))
-    np.testing.assert_array_equal(first.x, second.x)
-    np.testing.assert_array_equal(first.mask, second.mask)
-    np.testing.assert_array_equal(first.action, second.action)
-    assert first.x.shape == (16, 3, FRAMES, 25)
-    assert first.x.dtype == np.float32
-    assert np.isfinite(first.x).all()
-
-
-def test_only_the_asked_actions_are_drawn() -> None:
-    jump = index_of("jump")
-    batch = WindowSampler(sequences(), [jump]).draw(32, np.random.default_rng(0))
-    assert set(batch.action.tolist()) == {jump}
-    every = WindowSampler(sequences()).draw(256, np.random.default_rng(0))
-    assert {load_actions()[action].name for action in every.action} >= set(ACTIONS) | {"stand"}
-
-
 def test_judging_windows_are_the_same_each_time_and_hold_the_action() -> None:
     first, cases = judging_windows(sequences())
     again, _ = judging_windows(sequences())
@@ -71,17 +50,6 @@ def test_a_mirror_image_of_a_mirror_image_is_the_window() -> None:
     np.testing.assert_array_equal(mirror(mirror(x)), x)
     np.testing.assert_array_equal(mirror(x)[:, 0, :, 4], -x[:, 0, :, 8])
     assert MIRROR[4] == 8
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_augmented_windows_stay_windows_of_a_person(seed: int) -> None:
-    batch, _ = judging_windows(sequences())
-    x, mask = augment(batch.x, batch.mask, np.random.default_rng(seed))
-    assert x.shape == batch.x.shape
-    assert x.dtype == np.float32
-    assert (mask <= batch.mask).all()
-    before, after = (preprocess(w, batch.mask, PreprocessOptions()) for w in (batch.x, x))
-    assert np.abs(before - after).mean() < 0.1
 
 
 def test_recordings_without_a_span_are_background() -> None:

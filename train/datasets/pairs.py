@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.joints import PARENTS
 from models.normaliser import NormaliserState
 from models.normaliser import normalise as normalise_causally
 from models.ntu import FRAMES as TEACHER_FRAMES
 from models.ntu import normalise, stretch
-from models.preprocess import PARENTS
 from stream.layouts import MIRROR
 from train.augment import EXTREMITIES, HANDS, mirror, rotations
 from train.datasets.falls import simulated

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.layouts import MIRROR
-from train.augment import augment, mirror
 from train.datasets.labels import BACKGROUND, ELSE, STAND, index_of, load_actions
 from train.datasets.sequences import Float32Array, Sequence, Span, motion
 
@@ -26,10 +24,6 @@ STILL, MOVING = 0.07, 0.10
 """m/s of `motion` below which a person stands still, and above which they do something."""
 REST = 0.3
 """Seconds; a shorter rest at a clip's end is not played to and fro."""
-FLOOR = 16
-"""Rarer actions are drawn as if there were this many examples."""
-STAND_SHARE, ELSE_SHARE = 0.07, 0.10
-"""Share of training windows in which a person stands still or does something that has no name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,74 +123,6 @@ class Surroundings:
         return self._sequences[others[rng.integers(len(others))]]
 
 
-class WindowSampler:
-    """Draws training windows from sequences.
-
-    Args:
-        sequences: of the people to train on.
-        classes: action indices to draw; None draws all that occur.
-    """
-
-    def __init__(self, sequences: Items[Sequence], classes: Items[int] | None = None) -> None:
-        self._sequences = sequences
-        places: dict[int, dict[str, list[Place]]] = defaultdict(lambda: defaultdict(list))
-        for number, sequence in enumerate(sequences):
-            for span in sequence.spans:
-                places[span.action][sequence.set_name].append(Place(number, span))
-        for action, gaps in background_places(sequences).items():
-            for place in gaps:
-                places[action][sequences[place.sequence].set_name].append(place)
-        kept = [action for action in sorted(places) if classes is None or action in classes]
-        self._places = {action: places[action] for action in kept}
-        self._surroundings = Surroundings(sequences)
-        self._actions = np.array(kept)
-        weights = np.array([max(FLOOR, sum(len(p) for p in self._places[action].values())) ** 0.5 for action in kept])
-        stand, other = self._actions == index_of(STAND), self._actions == index_of(ELSE)
-        named = ~(stand | other)
-        weights[named] *= (1 - STAND_SHARE - ELSE_SHARE) / weights[named].sum()
-        weights[stand], weights[other] = STAND_SHARE, ELSE_SHARE
-        self._chances = weights / weights.sum()
-
-    def draw(self, size: int, rng: np.random.Generator) -> Batch:
-        """Draw `size` augmented windows; the same state of `rng` gives the same windows."""
-        actions = rng.choice(self._actions, size, p=self._chances)
-        x = np.empty((size, 3, FRAMES, 25), np.float32)
-        mask = np.empty((size, FRAMES, 25), np.float32)
-        for i, action in enumerate(actions):
-            joints, mask[i] = self._cut(int(action), rng)
-            x[i] = joints.transpose(2, 0, 1)
-            if load_actions()[action].mirrors and rng.random() < 0.5:
-                x[i], mask[i] = mirror(x[i]), mirror_mask(mask[i])
-        x, mask = augment(x, mask, rng)
-        return Batch(x, mask, actions.astype(np.int64))
-
-    def _cut(self, action: int, rng: np.random.Generator) -> tuple[Float32Array, Float32Array]:
-        by_set = self._places[action]
-        names = sorted(by_set)
-        sizes = np.array([len(by_set[name]) ** 0.5 for name in names])
-        places = by_set[names[rng.choice(len(names), p=sizes / sizes.sum())]]
-        place = places[rng.integers(len(places))]
-        sequence, span = self._sequences[place.sequence], place.span
-        speed = rng.uniform(0.8, 1.25)
-        every = 2 if rng.random() < 0.2 and sequence.set_name != "msr_action3d" else 1
-        length = DURATION * speed
-        if load_actions()[action].name in (STAND, ELSE):
-            end = rng.uniform(span.start + length, max(span.end, span.start + length))
-            return sequence.sample(to_and_fro(end + OFFSETS * speed, span.start, span.end), every)
-        needed = ENOUGH * min(span.end - span.start, length)
-        low, high = span.start + needed, span.end - needed + length
-        last = float(sequence.times[-1])
-        if last > length and sequence.trimmed and rng.random() < 0.5:  # cut inside of the clip, where it is long enough
-            low, high = max(low, length), min(high, last)
-        end = rng.uniform(low, high) if high > low else high
-        times = end + OFFSETS * speed
-        return (
-            self._surroundings.sample(sequence, times, every, rng)
-            if sequence.trimmed
-            else sequence.sample(times, every)
-        )
-
-
 def _joined(joints: Float32Array, neighbour: Float32Array, at: int) -> Float32Array:
     """Move frames (T, V, 3) so that frame `at` has its body where the neighbouring frame (V, 3) has it."""
     return np.asarray(joints + (neighbour[1] - joints[at, 1]), np.float32)
@@ -210,11 +136,6 @@ def _blended(joints: Float32Array, outside: tuple[NDArray[np.bool_], ...]) -> Fl
             weight = np.linspace(0, 1, high - low + 1, dtype=np.float32)[:, None, None]
             joints[low : high + 1] = joints[low] + weight * (joints[high] - joints[low])
     return joints
-
-
-def mirror_mask(mask: Float32Array) -> Float32Array:
-    """Mask (T, V) of the mirror image."""
-    return mask[:, list(MIRROR)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.heads import familiarity
+from models.heads import BankHead, columns_of, familiarity
 from models.prototypes import OnlinePrototypes
 from train.judging.clips import ClipEncoder, Encoded
 from train.judging.spread import resampled, summary
@@ -75,14 +75,18 @@ def judge(
         labels' clips rejected, and how many of the accepted ones of prompted labels are named rightly.
     """
     labels = list(texts)
-    columns, bank = _columns(list(texts.values()), [action.texts for action in encoder.bank], embed)
-    plain = encoded.per_clip(encoder.head.scorer(columns)(encoded.features)[0]) / encoder.head.usual(columns)
+    columns = columns_of(encoder.head, list(texts.values()), embed)
+    meant, bank = _meant(list(texts.values()), [action.texts for action in encoder.bank], embed)
+    similarity, probability = encoder.head.scorer(columns)(encoded.features)
+    plain = encoded.per_clip(similarity) / encoder.head.usual(columns)
     truth = np.array([labels.index(label) for label in encoded.labels])
     scores = [plain]
     extra: dict[str, Any] = {}
     if adapter is not None:
         embeddings = encoded.embeddings(encoder)
-        scores = [_adapted(plain, embeddings, adapter(), seed) for seed in range(seeds)]
+        # Shares are what prototypes refine; a method's similarities have no zero, and are none.
+        shares = plain if isinstance(encoder.head, BankHead) else encoded.per_clip(probability)
+        scores = [_adapted(shares, embeddings, adapter(), seed) for seed in range(seeds)]
         extra["plain"] = _tops(plain, truth)
         extra["plain_per_class"] = {
             label: balanced_top(plain[truth == column], truth[truth == column].tolist())
@@ -103,16 +107,16 @@ def judge(
         "spread": resampled(encoded.subjects, lambda rows: _tops(scores[0][rows], truth[rows])),
         **extra,
         "abstain": _abstain(encoded, encoder, columns, truth, seeds),
-        "familiarity": dict(zip(labels, familiarity(columns, bank).tolist(), strict=True)),
+        "familiarity": dict(zip(labels, familiarity(meant, bank).tolist(), strict=True)),
         "prompts": {label: list(given) for label, given in texts.items()},
         "seeds": seeds,
     }
 
 
-def _columns(
+def _meant(
     texts: Sequence[Sequence[str]], bank: Sequence[Sequence[str]], embed: Embed
 ) -> tuple[list[Float32Array], list[Float32Array]]:
-    """Unit vectors of the texts of each prompt, and of each known action."""
+    """Unit vectors of the whole texts of each prompt, and of each known action."""
     every = list(dict.fromkeys(text for group in (*texts, *bank) for text in group))
     vectors = dict(zip(every, embed(every), strict=True))
     both = [np.stack([vectors[text] for text in group]) for group in (*texts, *bank)]

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cosine_head import cosine_head
 from train_oracle import ACTIONS, Oracle, clips_file, doing
 
-from models.heads import TextHead
 from train.datasets.labelled import Body, Clip, read_clips
 from train.judging.clips import encode, rows_of
 
@@ -60,7 +60,7 @@ def test_a_model_of_windows_gets_one(tmp_path: Path) -> None:
     class Windows(Oracle):
         def __init__(self) -> None:
             super().__init__()
-            self.head = TextHead(0.1)
+            self.head = cosine_head(0.1)
 
         def encode_clips(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
             lengths.add(x.shape[2])

@@ -1,0 +1,52 @@
+"""The network that a recipe trains: one of the papers' encoders, and one of their methods on top of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from models.encoders import make_encoder
+from models.methods import Method, method_class
+from models.methods.method import FEATURES
+
+
+class RecipeNetwork(nn.Module):
+    """Encoder and method together, so that they are saved, checked and moved as one.
+
+    Args:
+        encoder: clips (N, 3, 50, V, M) to features (N, 256).
+        method: what matches features with texts.
+    """
+
+    def __init__(self, encoder: nn.Module, method: Method) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.method = method
+
+    def forward(self, x: Tensor) -> Tensor:
+        features: Tensor = self.encoder(x)
+        return features.float()
+
+    @torch.no_grad()
+    def embedding_dim(self) -> int:
+        """E, the dimension of what the method compares features by; in eval mode."""
+        device = next(self.method.parameters(), torch.zeros(())).device
+        return self.method.embed(torch.zeros(1, FEATURES, device=device)).shape[1]
+
+
+def make_recipe(recipe: str, encoder: str, text_dim: int, arguments: Mapping[str, int | float]) -> RecipeNetwork:
+    """A new network, untrained.
+
+    Args:
+        recipe: name of the method, see `models.methods.METHODS`.
+        encoder: name of the encoder, see `models.encoders.make_encoder`.
+        text_dim: D of the text vectors.
+        arguments: of the method besides D.
+
+    Raises:
+        ModelError: there is no such method or encoder.
+        TypeError, ValueError: the method takes no such arguments.
+    """
+    return RecipeNetwork(make_encoder(encoder), method_class(recipe)(text_dim, **arguments))

@@ -1,0 +1,49 @@
+"""`posewire eval zero-shot --recipe`: the figures of an experiment, trained first where it is not yet."""
+
+from __future__ import annotations
+
+import json as text
+import sys
+from pathlib import Path
+
+from stream.commands.options import OptionError, check_targets
+from stream.commands.outputs import STDOUT, replace_file
+from stream.commands.train import Experiment, conduct
+from stream.commands.train_view import show_experiment
+from stream.console import make_console
+
+
+def evaluate_recipe(experiment: Experiment, *, json: Path | None, plot: Path | None) -> int:
+    """Show and write what an experiment reaches on the unseen classes; returns the exit code.
+
+    Args:
+        experiment: which.
+        json: where to write the figures; "-" for standard output.
+        plot: where to draw the confusion matrix, a .png file.
+
+    Raises:
+        PosewireError, ModelError: something given cannot be used.
+    """
+    check_targets({name: path for name, path in (("--json", json), ("--plot", plot)) if path not in (None, STDOUT)})
+    if plot is not None:
+        from train.judging.plots import require_matplotlib
+
+        if plot.suffix.lower() != ".png":
+            raise OptionError(f"--plot {plot}: expected the name of a .png file")
+        require_matplotlib()
+    console = make_console(stderr=json == STDOUT)
+    _, figures = conduct(experiment)
+    show_experiment(console, str(experiment), figures, generalised=experiment.generalised)
+    told = text.dumps(figures, indent=1, ensure_ascii=False) + "\n"
+    if json == STDOUT:
+        sys.stdout.write(told)
+    elif json is not None:
+        replace_file(json, told.encode())
+        console.print(f"figures: {json}", soft_wrap=True)
+    if plot is not None:
+        from train.judging.plots import png
+        from train.papers.plots import confusion
+
+        replace_file(plot, png(confusion(figures, str(experiment))))
+        console.print(f"picture: {plot}", soft_wrap=True)
+    return 0

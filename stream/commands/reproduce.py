@@ -1,0 +1,254 @@
+"""`posewire reproduce`: the experiments of a table, as far as there is data, beside the published numbers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, get_args
+
+from rich.progress import Progress, TaskID
+
+from models.errors import ModelError
+from stream.commands.options import OptionError, check_targets
+from stream.commands.outputs import STDOUT, replace_file, saving
+from stream.commands.reproduce_view import show_table, summary
+from stream.commands.train import Experiment, check_choice, embedder
+from stream.commands.train_view import training_bar
+from stream.console import make_console
+from stream.errors import PosewireError
+from train.datasets.described import Kind
+from train.papers.open_dataset import missing
+from train.papers.published import Column, Row, Table, dataset_names, read_table
+from train.papers.recipes import LARGE
+from train.papers.tables import Outcome, markdown, set_block
+from train.processes import end_with_parent
+
+Found = list[tuple[str, dict[str, Any] | str]]
+"""Of each experiment of a group: the row's key, and its figures or why there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `posewire reproduce` is told.
+
+    Attributes:
+        table: its name.
+        data: "NAME=PATH" of datasets, and PATH of the folder of our sets.
+        rows, columns: only these; () for all.
+        texts: kind of text instead of the table's, or None.
+        jobs: processes.
+        threads: of torch in each.
+    """
+
+    table: str
+    data: tuple[str, ...]
+    seeds: tuple[int, ...]
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    texts: str | None
+    text_model: str
+    epochs: int | None
+    pretrain_epochs: int | None
+    run: Path
+    jobs: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Experiments on one split with one seed: they share the pretrained encoder, so one process does them in turn."""
+
+    column: str
+    split: str
+    seed: int
+    experiments: tuple[tuple[str, Experiment], ...]
+
+
+def reproduce_table(plan: Plan, *, json_out: Path | None, markdown_out: Path | None) -> int:
+    """Run, show and write a table; returns the exit code.
+
+    Raises:
+        PosewireError, ModelError: something given cannot be used.
+    """
+    table = read_table(plan.table).only(plan.rows, plan.columns)
+    targets = {"--json": json_out, "--markdown": markdown_out}
+    check_targets({name: path for name, path in targets.items() if path is not None and path != STDOUT})
+    if markdown_out == STDOUT:
+        raise OptionError("--markdown -: expected the name of a file; --json - writes figures to standard output")
+    if plan.texts is not None:
+        check_choice("--texts", plan.texts, get_args(Kind))
+    console = make_console(stderr=json_out == STDOUT)
+    known, lacking = _data(plan.data, table)
+    groups = list(_groups(plan, table, known))
+    outcomes: list[Outcome] = []
+    every: list[dict[str, Any]] = []
+    titles = {row.key: row.title for row in table.rows} | {one.key: one.title for one in table.columns}
+    for group, found in _run(plan, groups):
+        for row, figures in found:
+            if isinstance(figures, str):
+                lacking[f"{titles[row]}, {titles[group.column]}"] = figures
+                continue
+            unseen = len(figures["confusion"]["classes"])
+            key = (row, group.column, group.split, group.seed)
+            outcomes.append(Outcome(*key, figures["top1"], figures["aligned_top1"], unseen))
+            every.append({**dict(zip(("row", "column", "split", "seed"), key, strict=True)), "figures": figures})
+    order = list(titles)
+    outcomes.sort(key=lambda one: (order.index(one.row), order.index(one.column), one.split, one.seed))
+    every.sort(key=lambda one: (order.index(one["row"]), order.index(one["column"]), one["split"], one["seed"]))
+    show_table(console, table, outcomes, lacking)
+    if json_out is not None:
+        told = {**summary(table, outcomes, lacking), "experiments": every}
+        text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+        if json_out == STDOUT:
+            sys.stdout.write(text)
+        else:
+            replace_file(json_out, text.encode())
+            console.print(f"figures: {json_out}", soft_wrap=True)
+    if markdown_out is not None:
+        set_block(markdown_out, table.name, markdown(table, outcomes, lacking))
+        console.print(f"tables: {markdown_out}", soft_wrap=True)
+    return 0
+
+
+def _data(given: Sequence[str], table: Table) -> tuple[dict[str, Path], dict[str, str]]:
+    """Where each dataset of the table is, and what is needed of those that are nowhere, by title of their columns."""
+    named: dict[str, Path] = {}
+    folder: Path | None = None
+    for text in given:
+        name, equals, place = text.partition("=")
+        if equals and name.replace("+", "_").isidentifier():
+            if name not in (known_names := dataset_names()):
+                raise OptionError(f"--data {text}: no table has a dataset {name}; they have {', '.join(known_names)}")
+            if name in named:
+                raise OptionError(f"--data {text}: {name} is given twice; expected one path of it")
+            named[name] = Path(place)
+        elif folder is not None:
+            raise OptionError(f"--data {text}: expected one folder of our sets; {folder} is given too")
+        else:
+            folder = Path(text)
+    known: dict[str, Path] = {}
+    lacking: dict[str, str] = {}
+    for column in table.columns:
+        path = named.get(column.dataset, None if column.dataset in LARGE else folder)
+        reason = missing(column.dataset, path, column.splits)
+        if reason is not None:
+            lacking[column.title] = reason
+        elif path is not None:
+            known[column.key] = path
+    return known, lacking
+
+
+def _groups(plan: Plan, table: Table, known: Mapping[str, Path]) -> Iterator[Group]:
+    for column in table.columns:
+        if column.key in known:
+            for split in column.splits:
+                for seed in plan.seeds:
+                    made = [(row.key, _experiment(plan, table, row, column, split, seed, known)) for row in table.rows]
+                    yield Group(column.key, split, seed, tuple(made))
+
+
+def _experiment(
+    plan: Plan, table: Table, row: Row, column: Column, split: str, seed: int, known: Mapping[str, Path]
+) -> Experiment:
+    return Experiment(
+        recipe=row.recipe,
+        data=known[column.key],
+        dataset=column.dataset,
+        split=split,
+        run=plan.run,
+        text_model=plan.text_model,
+        protocol=table.protocol,
+        seed=seed,
+        encoder=table.encoder,
+        texts=plan.texts or row.texts,
+        mask=row.mask,
+        epochs=plan.epochs,
+        pretrain_epochs=plan.pretrain_epochs,
+        threads=plan.threads,
+    )
+
+
+def _run(plan: Plan, groups: Sequence[Group]) -> Iterator[tuple[Group, Found]]:
+    """Every group with what it found, in the order in which they end."""
+    with training_bar() as progress:
+        total = sum(len(group.experiments) for group in groups)
+        task = progress.add_task("experiments", total=total)
+        _prepare(plan, groups, progress)
+        if plan.jobs == 1:
+            for group in groups:
+                yield group, _work(group)
+                progress.advance(task, len(group.experiments))
+            return
+        pool = ProcessPoolExecutor(min(plan.jobs, max(len(groups), 1)), get_context("spawn"), end_with_parent)
+        waiting = {pool.submit(_work_apart, group): group for group in groups}
+        try:
+            while waiting:
+                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in done:
+                    found = future.result()
+                    if isinstance(found, str):
+                        raise PosewireError(found)
+                    group = waiting.pop(future)
+                    yield group, found
+                    progress.advance(task, len(group.experiments))
+        except BrokenProcessPool as error:
+            raise PosewireError("a process that trained died; run it again to go on, with fewer --jobs") from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _prepare(plan: Plan, groups: Sequence[Group], progress: Progress) -> None:
+    """Check all options, and read each raw dataset once, before any process trains."""
+    for group in groups:
+        for _, experiment in group.experiments:
+            experiment.options()
+    first = {group.experiments[0][1].dataset: group.experiments[0][1] for group in reversed(groups)}
+    for dataset, experiment in first.items():
+        if dataset in LARGE:
+            task = progress.add_task(f"reading {dataset}", total=None)
+            with saving(plan.run):
+                experiment.division(partial(_tell, progress, task), workers=plan.jobs)
+            progress.remove_task(task)
+
+
+def _tell(progress: Progress, task: TaskID, done: int, total: int) -> None:
+    progress.update(task, total=total, completed=done)
+
+
+def _work(group: Group) -> Found:
+    """Run the experiments of a group; those that are done are only read."""
+    import torch
+
+    from models.methods import method_class
+    from train.papers.experiment import run
+    from train.runs import ResumeError
+
+    first = group.experiments[0][1]
+    torch.set_num_threads(first.threads)
+    division = first.division()
+    found: Found = []
+    for row, experiment in group.experiments:
+        if division.train.inputs.ndim == 2 and method_class(experiment.recipe).end_to_end:
+            found.append((row, f"{experiment.data} has features; it is trained on clips, so give the raw data"))
+            continue
+        try:
+            with saving(experiment.run):
+                found.append((row, run(division, experiment.options(), embedder(experiment.text_model))))
+        except ResumeError as error:
+            raise PosewireError(str(error)) from error
+    return found
+
+
+def _work_apart(group: Group) -> Found | str:
+    """`_work` in a process of its own: an error is sent as the line that tells it."""
+    try:
+        return _work(group)
+    except (PosewireError, ModelError) as error:
+        return str(error)

@@ -1,0 +1,70 @@
+"""What `posewire reproduce` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as Grid
+
+from stream.commands.replay_view import plural
+from stream.console import make_console
+from train.papers.published import Table, read_tables
+from train.papers.tables import Outcome, beside, cell, comparisons, score, signed
+
+
+def show_table(console: Console, table: Table, outcomes: Sequence[Outcome], lacking: Mapping[str, str]) -> None:
+    """Show ours beside the published numbers, what beats what, and what there is no data for."""
+    grid = Grid("method", *(column.title for column in table.columns), box=None)
+    for row in table.rows:
+        cells = [
+            beside(cell(row, column.key, outcomes), table.published.get((row.key, column.key)))
+            for column in table.columns
+        ]
+        grid.add_row(row.title, *cells)
+    console.print(table.title, style="bold", soft_wrap=True)
+    console.print(grid)
+    told = " (published, ours minus it)" if table.published else ""
+    console.print(
+        f"top-1 over unseen classes, %{told}; {plural(len(outcomes), 'run')}: mean ± standard deviation over splits "
+        "and seeds",
+        soft_wrap=True,
+    )
+    for pair in comparisons(table, outcomes):
+        won = sum(one > 0 for one in pair.every)
+        mean = sum(pair.every) / len(pair.every)
+        console.print(f"{pair.title}: {signed(mean)} points, better in {won} of {len(pair.every)} runs", soft_wrap=True)
+    for what, why in lacking.items():
+        console.print(f"no data for {what}: {why}", style="yellow", soft_wrap=True)
+
+
+def summary(table: Table, outcomes: Sequence[Outcome], lacking: Mapping[str, str]) -> dict[str, Any]:
+    """All that is shown, for a program: scores in %, differences in points."""
+    cells = []
+    for row in table.rows:
+        for column in table.columns:
+            runs = [one for one in outcomes if (one.row, one.column) == (row.key, column.key)]
+            published = table.published.get((row.key, column.key))
+            scores = {"top1": score([one.top1 for one in runs]), "aligned_top1": score([one.aligned for one in runs])}
+            cells.append({
+                "row": row.key,
+                "column": column.key,
+                "metric": row.metric,
+                "n": len(runs),
+                **{name: one and {"mean": one.mean, "std": one.std} for name, one in scores.items()},
+                "published": None if published is None else published.value,
+                "published_mark": None if published is None else published.mark or "unverified",
+            })  # fmt: skip
+    pairs = [{"title": one.title, "differences": dict(one.differences)} for one in comparisons(table, outcomes)]
+    return {"table": table.name, "cells": cells, "comparisons": pairs, "lacking": dict(lacking)}
+
+
+def list_tables() -> int:
+    """Show the tables, their rows and columns; returns the exit code."""
+    grid = Grid("table", "rows", "columns", "what", box=None)
+    for table in read_tables().values():
+        rows, columns = (", ".join(one.key for one in several) for several in (table.rows, table.columns))
+        grid.add_row(table.name, rows, columns, table.title)
+    make_console().print(grid)
+    return 0

@@ -1,0 +1,259 @@
+"""`posewire train`, `eval zero-shot --recipe` and `reproduce` as a person runs them, on tiny data."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paper_data import LEAVE, LEFT, UNION, write_features, write_union, write_utd
+
+from models.checkpoint import load
+from stream.cli import main
+from stream.commands.train import embedder
+from train.datasets.splits import split_of
+
+TEXT_MODEL = "all-MiniLM-L6-v2"
+BRIEF = ("--text-model", TEXT_MODEL, "--epochs", 1, "--pretrain-epochs", 1)
+
+
+@dataclass(frozen=True)
+class Result:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def posewire(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """Runs a command in this process, where torch is loaded already."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["posewire", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit:
+            main()
+        told = capsys.readouterr()
+        return Result(exit.value.code or 0, told.out, told.err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_union(tmp_path_factory.mktemp("sets"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def text_model() -> None:
+    """Loaded once, which takes longer than any test here."""
+    embedder(TEXT_MODEL)(["wave"])
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all experiments on the union: those of one test spare another the encoder."""
+    return tmp_path_factory.mktemp("runs")
+
+
+def of_union(data: Path, runs: Path, *more: object) -> tuple[object, ...]:
+    return ("--data", data, "--dataset", UNION, "--split", LEAVE, "--run", runs, *BRIEF, *more)
+
+
+def test_train_writes_a_checkpoint_and_pictures_and_skips_what_is_done(
+    posewire: Command, data: Path, runs: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib", reason="the extra plots is not installed")
+    arguments = ("train", "--recipe", "smie", *of_union(data, runs))
+    out, plot = tmp_path / "model", tmp_path / "plots"
+    result = posewire(*arguments, "--out", out, "--plot", plot)
+    assert result.returncode == 0, result.stderr
+    assert "smie, left+right leave-left, seed 0, stgcn, texts name by all-MiniLM-L6-v2: 32 clips" in result.stdout
+    assert "with alignment" in result.stdout
+    assert "(chance 25.0 %; held-out clips of seen classes" in result.stdout
+    recogniser = load(out, "cpu")
+    assert recogniser.manifest.recipe == "smie"
+    assert recogniser.manifest.training["seed"] == 0
+    names = {path.name for path in plot.iterdir()}
+    assert names == {"curves.png", "encoder.png", "confusion.png", "embeddings.png"}
+    done = {path: path.stat().st_mtime_ns for path in runs.rglob("*") if path.is_file()}
+    again = posewire(*arguments)
+    assert again.returncode == 0
+    assert again.stdout == result.stdout.split("checkpoint:")[0]
+    assert {path: path.stat().st_mtime_ns for path in runs.rglob("*") if path.is_file()} == done
+
+
+def test_eval_gives_the_figures_of_an_experiment(posewire: Command, data: Path, runs: Path, tmp_path: Path) -> None:
+    arguments = ("eval", "zero-shot", "--recipe", "devise", *of_union(data, runs))
+    result = posewire(*arguments, "--generalised", "--json", tmp_path / "out.json")
+    assert result.returncode == 0, result.stderr
+    figures: dict[str, Any] = json.loads((tmp_path / "out.json").read_text())
+    assert figures["confusion"]["classes"] == [f"left: {name}" for name in LEFT]
+    assert set(figures["generalised"]) >= {"seen", "unseen", "harmonic", "ungated"}
+    assert "seen and unseen classes together, gated: seen " in result.stdout
+    plain = posewire(*arguments, "--json", "-")
+    assert json.loads(plain.stdout)["top1"] == figures["top1"]
+    assert "top-1" in plain.stderr
+    assert "seen and unseen classes together" not in plain.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--recipe", "smie"), "--recipe: needs --dataset; expected it as posewire train has it"),
+        (("--recipe", "smie", "--dataset", "ntu60"), "--recipe: needs --split"),
+        (("--recipe", "smie", "--adapt"), "--adapt: judges a checkpoint; it does not fit with --recipe"),
+        (("--recipe", "smie", "--model", "x"), "--model: judges a checkpoint"),
+        (("--generalised",), "--generalised: is of an experiment; expected --recipe"),
+        (("--pretrain-epochs", 3), "--pretrain-epochs: is of an experiment; expected --recipe"),
+    ],
+)
+def test_eval_refuses_options_that_do_not_fit_together(posewire: Command, more: tuple[object, ...], said: str) -> None:
+    result = posewire("eval", "zero-shot", "--data", "nowhere.npz", *more)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"posewire: {said}")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (("--recipe", "smile"), "recipe 'smile': expected one of devise, relationnet"),
+        (("--encoder", "resnet"), "--encoder resnet: expected one of stgcn, shiftgcn"),
+        (("--texts", "poem"), "--texts poem: expected one of name, sentence, motion, parts"),
+        (("--mask", "all"), "--mask all: expected one of paper, released, none"),
+        (("--split", "55/5"), "left+right: no split '55/5'; expected one of leave-left, leave-right"),
+        (("--dataset", "middle"), "no clips/middle.npz or untrimmed/middle.npz; datasets are ntu60"),
+        (("--dataset", "ntu60", "--split", "55/5"), "has no data of ntu60; expected a tree of raw .skeleton files"),
+        (("--protocol", "xsub"), "split leave-left has the protocol 'people' only"),
+        (("--out", __file__), "is a file, or in one; expected a folder to write to"),
+    ],
+)
+def test_train_refuses_what_it_cannot_use(
+    posewire: Command, data: Path, runs: Path, changed: tuple[object, ...], said: str
+) -> None:
+    result = posewire("train", "--recipe", "smie", *of_union(data, runs, *changed))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_other_settings_in_the_same_run_are_refused(posewire: Command, data: Path, tmp_path: Path) -> None:
+    arguments = ("train", "--recipe", "devise", *of_union(data, tmp_path / "run"))
+    assert posewire(*arguments).returncode == 0
+    result = posewire(*arguments, "--epochs", 2)
+    assert result.returncode == 2
+    assert "expected the same, or another --run" in result.stderr
+
+
+def test_features_cannot_be_served(posewire: Command, tmp_path: Path) -> None:
+    features = write_features(tmp_path / "shift_5_r", split_of("ntu60", "55/5"), 60)
+    arguments = ("--data", features, "--dataset", "ntu60", "--split", "55/5", *BRIEF)
+    result = posewire("train", "--recipe", "devise", *arguments, "--out", "model")
+    assert result.returncode == 2
+    assert "has features, and nothing can be served without their encoder" in result.stderr
+    assert not (tmp_path / "model").exists()
+
+
+def test_reproduce_on_our_own_sets(posewire: Command, tmp_path: Path) -> None:
+    """Only the first of the three splits has its labels here: the others say so."""
+    data = write_utd(tmp_path / "sets")
+    rows = ("--rows", "devise", "--rows", "smie")
+    result = posewire("reproduce", "own", "--data", data, *rows, "--columns", "utd_mhad", "--seeds", 0, *BRIEF)
+    assert result.returncode == 2
+    assert result.stderr.startswith("posewire: utd_mhad: has no class ")
+    done = {path.parent.name for path in (tmp_path / "runs").rglob("figures.json")}
+    assert done == {"devise-all-MiniLM-L6-v2", "smie-all-MiniLM-L6-v2"}
+
+
+def test_reproduce_shows_ours_beside_the_published(posewire: Command, tmp_path: Path) -> None:
+    features = tmp_path / "features"
+    for name, split in (("shift_5_r", "55/5"), ("shift_12_r", "48/12")):
+        write_features(features / name, split_of("ntu60", split), 60)
+    page = tmp_path / "papers.md"
+    page.write_text("# Papers\n\nWhat we found.\n")
+    rows = ("--rows", "revise", "--rows", "smie")
+    arguments = ("reproduce", "smie-table2", "--data", f"ntu60={features}", "--seeds", 0, "--seeds", 1, *rows, *BRIEF)
+    result = posewire(*arguments, "--json", tmp_path / "out.json", "--markdown", page)
+    assert result.returncode == 0, result.stderr
+    figures: dict[str, Any] = json.loads((tmp_path / "out.json").read_text())
+    assert len(figures["experiments"]) == 2 * 2 * 2
+    cell = next(one for one in figures["cells"] if (one["row"], one["column"]) == ("smie", "ntu60_55_5"))
+    tops = [
+        one["figures"]["top1"]
+        for one in figures["experiments"]
+        if (one["row"], one["column"]) == ("smie", "ntu60_55_5")
+    ]
+    assert cell["top1"]["mean"] == pytest.approx(50 * sum(tops))
+    assert (cell["n"], cell["published"], cell["published_mark"]) == (2, 77.98, "img")
+    assert list(figures["lacking"]) == ["NTU-120 110/10", "NTU-120 96/24"]
+    assert "no data for NTU-120 96/24: give --data ntu120=PATH" in result.stdout
+    assert "(77.98 [img], " in result.stdout
+    assert "SMIE over ReViSE (best of the others): " in result.stdout
+    text = page.read_text()
+    assert text.startswith("# Papers\n\nWhat we found.\n\n<!-- posewire reproduce smie-table2: begin -->\n")
+    again = posewire(*arguments, "--json", "-", "--markdown", page)
+    assert json.loads(again.stdout) == figures
+    assert page.read_text() == text
+
+
+@pytest.mark.slow
+def test_processes_side_by_side_find_the_same(posewire: Command, tmp_path: Path) -> None:
+    features = write_features(tmp_path / "shift_5_r", split_of("ntu60", "55/5"), 60)
+    only = ("--rows", "smie", "--columns", "ntu60_55_5", "--seeds", 0, "--seeds", 1)
+    arguments = ("reproduce", "smie-table2", "--data", f"ntu60={features}", *only, *BRIEF, "--json", "-")
+    results = [posewire(*arguments, "--jobs", jobs, "--run", tmp_path / f"run{jobs}") for jobs in (1, 2)]
+    one, two = ([run["figures"] for run in json.loads(result.stdout)["experiments"]] for result in results)
+    assert [figures["digest"] for figures in one] == [figures["digest"] for figures in two]
+    assert len({figures["digest"] for figures in one}) == 2
+
+
+def test_reproduce_says_which_rows_need_clips(posewire: Command, tmp_path: Path) -> None:
+    features = write_features(tmp_path / "shift_5_r", split_of("ntu60", "55/5"), 60)
+    columns = ("--columns", "ntu60_55_5")
+    result = posewire("reproduce", "pgfa-setting2", "--data", f"ntu60={features}", "--seeds", 0, *columns, *BRIEF)
+    assert result.returncode == 0, result.stderr
+    assert "no data for PGFA, NTU-60 55/5: " in result.stdout
+    assert "it is trained on clips, so give the raw data" in result.stdout
+    assert "- (80.26 [2nd])" in result.stdout
+
+
+def test_reproduce_without_any_data_says_what_is_needed(posewire: Command) -> None:
+    result = posewire("reproduce", "pgfa-setting1")
+    assert result.returncode == 0
+    assert "no data for PKU-MMD: give --data pku1=PATH" in result.stdout
+    assert "- (unverified)" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("smie-table9",), "table 'smie-table9': expected one of smie-table2"),
+        (("own", "--rows", "ridge"), "own has no row 'ridge'"),
+        (("own", "--texts", "poem"), "--texts poem: expected one of name"),
+        (("own", "--data", "a", "--data", "b"), "--data b: expected one folder of our sets; a is given too"),
+        (("own", "--data", "ntu60=a", "--data", "ntu60=b"), "--data ntu60=b: ntu60 is given twice"),
+        (("own", "--data", "mtu60=a"), "--data mtu60=a: "),
+        (("own", "--markdown", "none/papers.md"), "its folder does not exist"),
+    ],
+)
+def test_reproduce_refuses_what_it_cannot_use(posewire: Command, arguments: tuple[str, ...], said: str) -> None:
+    result = posewire("reproduce", *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_the_list_of_tables(posewire: Command) -> None:
+    result = posewire("reproduce", "--list")
+    assert result.returncode == 0
+    for name in ("smie-table2", "smie-table3", "pgfa-setting1", "pgfa-setting2", "own"):
+        assert name in result.stdout
+    assert posewire("reproduce").returncode == 2
