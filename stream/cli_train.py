@@ -80,6 +80,15 @@ def train(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a checkpoint that the daemon can serve.")
     ] = None,
+    window: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=0.5,
+            max=20,
+            help="Of the checkpoint's windows: as long as a usual clip; default 2.",
+        ),
+    ] = None,
     plot: PlotFolderOption = None,
     threads: ThreadsOption = 1,
 ) -> None:
@@ -102,7 +111,7 @@ def train(
         run=run,
         threads=threads,
     )
-    leave(train_recipe(experiment, out=out, plot=plot))
+    leave(train_recipe(experiment, out=out, window=window, plot=plot))
 
 
 def reproduce(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 
+from models.frame50 import FRAMES
 from stream.commands.evaluate_view import percent
 from stream.commands.options import OptionError
 from stream.commands.outputs import check_folders, saving
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 ENCODERS = ("stgcn", "shiftgcn")
 REMEMBERED = ("seed", "texts", "top1", "aligned_top1", "validation")
 """Figures that a checkpoint tells of its training."""
+WINDOW = 2.0
+"""Seconds of a checkpoint's windows, if nobody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +103,21 @@ class Experiment:
         )
 
 
-def train_recipe(experiment: Experiment, *, out: Path | None, plot: Path | None) -> int:
+def train_recipe(experiment: Experiment, *, out: Path | None, window: float | None, plot: Path | None) -> int:
     """Train, judge and show; returns the exit code.
+
+    Args:
+        experiment: what to train.
+        out: folder for a checkpoint, if wanted.
+        window: seconds of its windows; None for `WINDOW`.
+        plot: folder for pictures, if wanted.
 
     Raises:
         PosewireError, ModelError: something given cannot be used.
     """
     check_folders({"--out": out, "--plot": plot})
+    if window is not None and out is None:
+        raise OptionError("--window: is of a checkpoint; expected --out too")
     if plot is not None:
         from train.judging.plots import require_matplotlib
 
@@ -132,6 +143,7 @@ def train_recipe(experiment: Experiment, *, out: Path | None, plot: Path | None)
                 text_model=experiment.text_model,
                 embed=embed,
                 training={name: figures[name] for name in REMEMBERED},
+                rate_hz=round(FRAMES / (window or WINDOW), 3),
                 **calibrate_recipe(*trained.validation)._asdict(),
             )
         console.print(f"checkpoint: {out}", soft_wrap=True)
