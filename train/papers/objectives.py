@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -130,14 +131,22 @@ def clips_of(part: Part, rows: Rows, network: nn.Module) -> tuple[Tensor, Tensor
     return x.to(device), torch.from_numpy(part.labels[rows]).to(device)
 
 
-def encode(encoder: nn.Module, clips: Any) -> NDArray[np.float32]:
-    """Features (N, 256) of clips (N, 3, 50, V, M), by an encoder in eval mode, in float32."""
+def encode(
+    encoder: nn.Module, clips: Any, change: Callable[[NDArray[np.float32], int], NDArray[np.float32]] | None = None
+) -> NDArray[np.float32]:
+    """Features (N, 256) of clips, by an encoder in eval mode, in float32.
+
+    Args:
+        encoder: (N, 3, 50, V, M) to (N, 256).
+        clips: (N, 3, 50, V, M); read piece by piece.
+        change: what to do with a piece first, told where it starts.
+    """
     device = next(encoder.parameters()).device
     found = [np.zeros((0, FEATURES), np.float32)]
     with torch.inference_mode():
         for start in range(0, len(clips), AT_ONCE):
-            rows = np.arange(start, min(start + AT_ONCE, len(clips)))
-            x = torch.from_numpy(np.ascontiguousarray(clips[rows], np.float32))
+            piece = np.ascontiguousarray(clips[np.arange(start, min(start + AT_ONCE, len(clips)))], np.float32)
+            x = torch.from_numpy(piece if change is None else change(piece, start))
             found.append(encoder(x.to(device)).float().cpu().numpy())
     return np.concatenate(found)
 

@@ -129,15 +129,16 @@ class Stages:
         if path.is_file() and (self._kind.end_to_end or self._is_trained(folder, self._encoder_settings())):
             kept: Float32Array = np.load(path, allow_pickle=False)
             return kept
-        encoder = self.encoder()
-        if part == "masked" and mask != "none":
-            inputs = mask_key_frames(inputs[np.arange(len(inputs))], mask, seed=self._options.seed)
-        features = encode(encoder, inputs)
+        features = encode(self.encoder(), inputs, self._without_key_frames if part == "masked" else None)
         temporary = path.with_suffix(".tmp")
         with temporary.open("wb") as file:
             np.save(file, features)
         temporary.replace(path)
         return features
+
+    def _without_key_frames(self, clips: Float32Array, start: int) -> Float32Array:
+        mask = self._options.mask
+        return clips if mask == "none" else mask_key_frames(clips, mask, seed=self._options.seed + start)
 
     def _new_encoder(self, plan: Schedule) -> nn.Module:
         torch.manual_seed(self._options.seed)
