@@ -17,8 +17,9 @@ def align(z: Tensor, scores: Tensor, anchors: Tensor | None, alpha: float) -> Te
     Args:
         z: (N, E) unit vectors of the clips.
         scores: (N, K) their scores against the classes; in PGFA the cosines with the texts.
-        anchors: (K, E) unit vectors of the classes' texts, the prototypes of classes that no clip is taken for. None
-            where texts do not lie in the space of the clips: such classes then stay unnamed.
+        anchors: (K, E) unit vectors of the classes' texts, the prototypes of classes that are left without clips. None
+            where texts do not lie in the space of the clips: then a class keeps one of its clips at least, and one that
+            no clip is taken for stays unnamed.
         alpha: 0..1, the share of a class's clips, those of lowest entropy, that make its prototype.
 
     Returns:
@@ -37,7 +38,8 @@ def align(z: Tensor, scores: Tensor, anchors: Tensor | None, alpha: float) -> Te
     aligned = torch.full_like(scores, -1.0)
     for k in range(scores.shape[1]):
         members = torch.nonzero(named == k)[:, 0]  # (7)
-        kept = members[entropy[members].argsort(stable=True)[: int(alpha * len(members))]]  # (9)
+        count = max(int(alpha * len(members)), 0 if anchors is not None else 1)
+        kept = members[entropy[members].argsort(stable=True)[:count]]  # (9)
         if len(kept):
             aligned[:, k] = z @ functional.normalize(z[kept].mean(dim=0), dim=0)  # (10), (11)
         elif anchors is not None:

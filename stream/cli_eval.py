@@ -14,6 +14,7 @@ from stream.cli_train import (
     TEXT_MODEL,
     EncoderOption,
     EpochsOption,
+    Fp32Option,
     MaskOption,
     PretrainEpochsOption,
     ProtocolOption,
@@ -81,6 +82,7 @@ def eval_zero_shot(
     mask: MaskOption = "paper",
     epochs: EpochsOption = None,
     pretrain_epochs: PretrainEpochsOption = None,
+    fp32: Fp32Option = False,
     run: RunOption = RUN,
     threads: ThreadsOption = 1,
 ) -> None:
@@ -109,6 +111,7 @@ def eval_zero_shot(
         mask=mask,
         epochs=epochs,
         pretrain_epochs=pretrain_epochs,
+        fp32=fp32,
         generalised=generalised,
         run=run,
         threads=threads,

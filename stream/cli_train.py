@@ -43,6 +43,9 @@ EpochsOption = Annotated[
 PretrainEpochsOption = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Epochs of the encoder; default: its schedule's.")
 ]
+Fp32Option = Annotated[
+    bool, typer.Option("--fp32", help="Train encoders in float32, as the papers do, where bfloat16 is faster.")
+]
 RunOption = Annotated[
     Path, typer.Option("--run", metavar="DIR", help="What is kept to go on from, and to skip what is done.")
 ]
@@ -55,7 +58,7 @@ TEXT_MODEL = "all-mpnet-base-v2"
 NEEDED = ("dataset", "split")
 ONLY_RECIPES = (
     "generalised", *NEEDED, "protocol", "seed", "encoder", "texts", "text_model", "mask", "epochs", "pretrain_epochs",
-    "run", "threads",
+    "fp32", "run", "threads",
 )  # fmt: skip
 ONLY_CHECKPOINTS = ("prompts", "model", "seeds", "adapt", "subject", "config")
 """Parameters of `posewire eval zero-shot` that mean something with --recipe, and without it."""
@@ -76,6 +79,7 @@ def train(
     mask: MaskOption = "paper",
     epochs: EpochsOption = None,
     pretrain_epochs: PretrainEpochsOption = None,
+    fp32: Fp32Option = False,
     run: RunOption = RUN,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a checkpoint that the daemon can serve.")
@@ -108,6 +112,7 @@ def train(
         mask=mask,
         epochs=epochs,
         pretrain_epochs=pretrain_epochs,
+        fp32=fp32,
         run=run,
         threads=threads,
     )
@@ -144,6 +149,7 @@ def reproduce(
     text_model: TextModelOption = TEXT_MODEL,
     epochs: EpochsOption = None,
     pretrain_epochs: PretrainEpochsOption = None,
+    fp32: Fp32Option = False,
     run: RunOption = RUN,
     jobs: Annotated[int, typer.Option(metavar="N", min=1, help="Processes that train side by side.")] = 1,
     threads: ThreadsOption = 1,
@@ -168,6 +174,7 @@ def reproduce(
         text_model=text_model,
         epochs=epochs,
         pretrain_epochs=pretrain_epochs,
+        fp32=fp32,
         run=run,
         jobs=jobs,
         threads=threads,

@@ -5,33 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, get_args
 
-from rich.progress import Progress, TaskID
-
-from models.errors import ModelError
+from stream.commands.experiments import Group, run_groups
 from stream.commands.options import OptionError, check_targets
-from stream.commands.outputs import STDOUT, replace_file, saving
+from stream.commands.outputs import STDOUT, replace_file
 from stream.commands.reproduce_view import show_table, summary
-from stream.commands.train import Experiment, check_choice, embedder
-from stream.commands.train_view import training_bar
+from stream.commands.train import Experiment, check_choice
 from stream.console import make_console
-from stream.errors import PosewireError
 from train.datasets.described import Kind
 from train.papers.open_dataset import missing
 from train.papers.published import Column, Row, Table, dataset_names, read_table
 from train.papers.recipes import LARGE
 from train.papers.tables import Outcome, markdown, set_block
-from train.processes import end_with_parent
-
-Found = list[tuple[str, dict[str, Any] | str]]
-"""Of each experiment of a group: the row's key, and its figures or why there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +44,10 @@ class Plan:
     text_model: str
     epochs: int | None
     pretrain_epochs: int | None
+    fp32: bool
     run: Path
     jobs: int
     threads: int
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Experiments on one split with one seed: they share the pretrained encoder, so one process does them in turn."""
-
-    column: str
-    split: str
-    seed: int
-    experiments: tuple[tuple[str, Experiment], ...]
 
 
 def reproduce_table(plan: Plan, *, json_out: Path | None, markdown_out: Path | None) -> int:
@@ -90,7 +69,10 @@ def reproduce_table(plan: Plan, *, json_out: Path | None, markdown_out: Path | N
     outcomes: list[Outcome] = []
     every: list[dict[str, Any]] = []
     titles = {row.key: row.title for row in table.rows} | {one.key: one.title for one in table.columns}
-    for group, found in _run(plan, groups):
+    for group, found in run_groups(groups, plan.jobs, plan.run):
+        if isinstance(found, str):
+            lacking[f"{titles[group.column]}, split {group.split}"] = found
+            continue
         for row, figures in found:
             if isinstance(figures, str):
                 lacking[f"{titles[row]}, {titles[group.column]}"] = figures
@@ -171,84 +153,6 @@ def _experiment(
         mask=row.mask,
         epochs=plan.epochs,
         pretrain_epochs=plan.pretrain_epochs,
+        fp32=plan.fp32,
         threads=plan.threads,
     )
-
-
-def _run(plan: Plan, groups: Sequence[Group]) -> Iterator[tuple[Group, Found]]:
-    """Every group with what it found, in the order in which they end."""
-    with training_bar() as progress:
-        total = sum(len(group.experiments) for group in groups)
-        task = progress.add_task("experiments", total=total)
-        _prepare(plan, groups, progress)
-        if plan.jobs == 1:
-            for group in groups:
-                yield group, _work(group)
-                progress.advance(task, len(group.experiments))
-            return
-        pool = ProcessPoolExecutor(min(plan.jobs, max(len(groups), 1)), get_context("spawn"), end_with_parent)
-        waiting = {pool.submit(_work_apart, group): group for group in groups}
-        try:
-            while waiting:
-                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    found = future.result()
-                    if isinstance(found, str):
-                        raise PosewireError(found)
-                    group = waiting.pop(future)
-                    yield group, found
-                    progress.advance(task, len(group.experiments))
-        except BrokenProcessPool as error:
-            raise PosewireError("a process that trained died; run it again to go on, with fewer --jobs") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _prepare(plan: Plan, groups: Sequence[Group], progress: Progress) -> None:
-    """Check all options, and read each raw dataset once, before any process trains."""
-    for group in groups:
-        for _, experiment in group.experiments:
-            experiment.options()
-    first = {group.experiments[0][1].dataset: group.experiments[0][1] for group in reversed(groups)}
-    for dataset, experiment in first.items():
-        if dataset in LARGE:
-            task = progress.add_task(f"reading {dataset}", total=None)
-            with saving(plan.run):
-                experiment.division(partial(_tell, progress, task), workers=plan.jobs)
-            progress.remove_task(task)
-
-
-def _tell(progress: Progress, task: TaskID, done: int, total: int) -> None:
-    progress.update(task, total=total, completed=done)
-
-
-def _work(group: Group) -> Found:
-    """Run the experiments of a group; those that are done are only read."""
-    import torch
-
-    from models.methods import method_class
-    from train.papers.experiment import run
-    from train.runs import ResumeError
-
-    first = group.experiments[0][1]
-    torch.set_num_threads(first.threads)
-    division = first.division()
-    found: Found = []
-    for row, experiment in group.experiments:
-        if division.train.inputs.ndim == 2 and method_class(experiment.recipe).end_to_end:
-            found.append((row, f"{experiment.data} has features; it is trained on clips, so give the raw data"))
-            continue
-        try:
-            with saving(experiment.run):
-                found.append((row, run(division, experiment.options(), embedder(experiment.text_model))))
-        except ResumeError as error:
-            raise PosewireError(str(error)) from error
-    return found
-
-
-def _work_apart(group: Group) -> Found | str:
-    """`_work` in a process of its own: an error is sent as the line that tells it."""
-    try:
-        return _work(group)
-    except (PosewireError, ModelError) as error:
-        return str(error)

@@ -40,6 +40,7 @@ class Experiment:
     Attributes:
         data: what there is of the dataset, see `train.papers.open_dataset`.
         protocol: who is learned from; None for the dataset's usual one.
+        fp32: whether to compute in float32 where bfloat16 is faster, too.
         threads: of torch.
     """
 
@@ -56,6 +57,7 @@ class Experiment:
     mask: str = "paper"
     epochs: int | None = None
     pretrain_epochs: int | None = None
+    fp32: bool = False
     generalised: bool = False
     threads: int = 1
 
@@ -70,6 +72,7 @@ class Experiment:
         """
         from models.methods import method_class
         from train.papers.options import Mask, Options
+        from train.papers.precision import fast_bf16
 
         method_class(self.recipe)
         check_choice("--encoder", self.encoder, ENCODERS)
@@ -84,6 +87,7 @@ class Experiment:
             epochs=self.epochs,
             pretrain_epochs=self.pretrain_epochs,
             mask=cast("Mask", self.mask),
+            bf16=fast_bf16() and not self.fp32,
             generalised=self.generalised,
             run=self.run,
         )

@@ -32,10 +32,11 @@ def test_with_alpha_0_the_texts_stay() -> None:
     torch.testing.assert_close(align(Z, SCORES, ANCHORS, alpha=0.0), Z @ ANCHORS.T)
 
 
-def test_without_anchors_a_class_of_no_clip_is_never_named() -> None:
+def test_without_anchors_a_class_keeps_a_clip_and_one_of_no_clip_is_never_named() -> None:
     aligned = align(Z, SCORES, None, alpha=0.7)
-    assert torch.equal(aligned[:, 1:], torch.full((4, 2), -1.0))
-    assert aligned.argmax(dim=1).tolist() == [0, 0, 0, 0]
+    torch.testing.assert_close(aligned[:, 1], Z @ Z[2])  # floor(0.7 * 1) = 0, but for want of a text
+    assert torch.equal(aligned[:, 2], torch.full((4,), -1.0))
+    assert aligned.argmax(dim=1).tolist() == [0, 0, 1, 0]
 
 
 @pytest.mark.parametrize("alpha", [0.4, 0.9, 1.0])

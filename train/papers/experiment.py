@@ -7,7 +7,6 @@ trained (safetensors), `log.csv`, and `figures.json`, whose presence says that i
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
@@ -18,12 +17,23 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.alignment import align
-from models.methods import Method
+from models.methods import Method, method_class
 from train.papers.class_texts import class_texts
 from train.papers.objectives import top1
-from train.papers.options import FIGURES, Embed, Mask, Options, Report, fitting_schedule, folder_of, write_whole
+from train.papers.options import (
+    FIGURES,
+    VERSION,
+    Embed,
+    Mask,
+    Options,
+    Report,
+    fitting_schedule,
+    folder_of,
+    pretraining_schedule,
+    write_whole,
+)
 from train.papers.parts import Division, local_labels
-from train.papers.recipes import alpha
+from train.papers.recipes import alpha, arguments
 from train.papers.stages import Stages, digest_of
 from train.runs import ResumeError
 
@@ -61,22 +71,19 @@ def run(division: Division, options: Options, embed: Embed, report: Report | Non
     Returns:
         Figures: "top1" and "aligned_top1" of the unseen classes' clips (shares, by the text and by PGFA's alignment),
         "n" clips, "per_class" and "confusion" of the unaligned, "validation" of the held-out clips of seen classes,
-        "seconds", and what they are of; with `generalised`, that too (see `train.papers.generalised`).
+        and what they are of; with `generalised`, that too (see `train.papers.generalised`).
 
     Raises:
         ResumeError: the folder holds an experiment of other settings.
         ModelError: there is no such recipe or encoder.
     """
     folder, wanted = folder_of(division, options), _settings(division, options)
-    spent = 0.0
     if (folder / FIGURES).is_file():
         figures: dict[str, Any] = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
         if figures["settings"] != wanted:
             raise ResumeError(f"{folder}: holds an experiment of other settings; expected the same, or another --run")
         if "generalised" in figures or not options.generalised:
             return figures
-        spent = figures["seconds"]
-    start = time.monotonic()
     stages = Stages(division, options, embed, report)
     method = stages.method()
     figures = {
@@ -91,7 +98,6 @@ def run(division: Division, options: Options, embed: Embed, report: Report | Non
         from train.papers.generalised import judge_generalised
 
         figures["generalised"] = judge_generalised(division, method, stages, options.seed)
-    figures["seconds"] = round(spent + time.monotonic() - start, 2)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / FIGURES, json.dumps(figures, indent=1) + "\n")
     return figures
@@ -116,12 +122,16 @@ def fitted(division: Division, options: Options, embed: Embed) -> Fitted:
 def _settings(division: Division, options: Options) -> dict[str, Any]:
     """All that figures depend on."""
     told = {key: value for key, value in asdict(options).items() if key not in ("run", "generalised")}
+    method, encoder = fitting_schedule(division, options), pretraining_schedule(division, options)
     return {
+        "version": VERSION,
         **told,
         "data": division.digest,
         "described": digest_of(class_texts(division, options.texts)),
         "unseen": [division.classes[k] for k in division.unseen],
-        "schedule": asdict(fitting_schedule(division, options)),
+        "schedules": [asdict(method)] if method_class(options.recipe).end_to_end else [asdict(encoder), asdict(method)],
+        "arguments": arguments(options.recipe, division.dataset),
+        "alpha": alpha(division.dataset),
     }
 
 

@@ -44,7 +44,8 @@ class Objective(Protocol):
 class Fitting:
     """Minimises an objective; a trainer for `train.runs.run`.
 
-    Everything random in a step comes from the seed and the step's number, so that a resumed training is the same.
+    Everything random in a step comes from the seed and the step's number, so that a resumed training is the same, to
+    the bit where the machine and its number of threads are.
 
     Args:
         objective: what is minimised; its model is trained in place and on its own device.
@@ -60,6 +61,7 @@ class Fitting:
         self.judge_every = self._per_epoch * max(1, schedule.epochs // JUDGED)
         parameters = objective.model.parameters()
         self._device = next(objective.model.parameters()).device.type
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
         self._optimiser: torch.optim.Optimizer
         if schedule.optimiser == "sgd":
             self._optimiser = torch.optim.SGD(

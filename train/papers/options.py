@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from train.datasets.described import Kind
 from train.papers.parts import Division
+from train.papers.precision import fast_bf16
 from train.papers.recipes import Schedule, pretrain_schedule, schedule
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
@@ -20,6 +21,8 @@ Report = Callable[[str, int, int, float, dict[str, float] | None], None]
 """What goes on; step, steps, loss, and the scores where there was a validation."""
 Mask = Literal["paper", "released", "none"]
 FIGURES = "figures.json"
+VERSION = 1
+"""Raised whenever the same settings would give another result, so that what is kept of before is not taken for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Options:
         epochs, pretrain_epochs: instead of the schedules'.
         mask: reading of the key-frame mask (SMIE); "none" leaves its hinge out.
         generalised: whether seen and unseen classes are also told apart together.
-        bf16: whether encoders are trained in bfloat16.
+        bf16: whether encoders are trained in bfloat16, which the papers do not; by default where that is faster.
         run: folder of all experiments.
     """
 
@@ -48,7 +51,7 @@ class Options:
     pretrain_epochs: int | None = None
     mask: Mask = "paper"
     generalised: bool = False
-    bf16: bool = True
+    bf16: bool = field(default_factory=fast_bf16)
     run: Path = Path("runs/papers")
 
 

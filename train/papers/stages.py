@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from train.papers.fitting import Fitting, Objective
 from train.papers.key_frames import mask_key_frames
 from train.papers.objectives import EndToEnd, OnFeatures, Pretraining, encode
 from train.papers.options import (
+    VERSION,
     Embed,
     Options,
     Report,
@@ -79,7 +81,7 @@ class Stages:
             encoder = self._new_encoder(plan)
             train, validation = self._learnt()
             objective = Pretraining(encoder, train, validation, len(self._division.seen))
-            self._train("encoder", objective, plan, self._encoder_folder, bf16=self._options.bf16)
+            self._train("encoder", objective, plan, self._encoder_folder, self._encoder_settings())
             self._encoder = encoder
         return self._encoder
 
@@ -91,7 +93,7 @@ class Stages:
         if self._kind.end_to_end:
             encoder = self._new_encoder(plan)
             objective = EndToEnd(encoder, method.to(self._device), train, validation, self._seen)
-            self._train(self._options.recipe, objective, plan, self._folder, bf16=self._options.bf16)
+            self._train(self._options.recipe, objective, plan, self._folder, self._method_settings())
             self._encoder = encoder
             return method.cpu()
         train = replace(train, inputs=self.features("train"))
@@ -99,16 +101,21 @@ class Stages:
         wants_masked = self._kind.needs_masked and self._options.mask != "none" and not self.given
         masked = self.features("masked") if wants_masked else None
         objective = OnFeatures(method, train, validation, masked, self._seen)
-        self._train(self._options.recipe, objective, plan, self._folder)
+        self._train(self._options.recipe, objective, plan, self._folder, self._method_settings())
         return method
 
-    def rehearsed(self, division: Division) -> Method:
-        """The method fitted afresh on another division of the features, and kept nowhere."""
+    def rehearsed(self, division: Division, masked: Float32Array | None = None) -> Method:
+        """The method fitted afresh on another division of the features, and kept nowhere.
+
+        Args:
+            division: of features.
+            masked: features of its training clips without their key frames, where the method wants them.
+        """
         plan, method = fitting_schedule(self._division, self._options), self._new_method()
         if plan.optimiser == "sgd":  # an end-to-end schedule: here only the method's own part is fitted
             plan = replace(plan, optimiser="adam", lr=1e-3, weight_decay=0.0)
         train, validation = _local(division)
-        objective = OnFeatures(method, train, validation, None, self.vectors[list(division.seen)])
+        objective = OnFeatures(method, train, validation, masked, self.vectors[list(division.seen)])
         fitting = Fitting(objective, plan, self._options.seed)
         while fitting.step_number < fitting.steps:
             fitting.step()
@@ -151,30 +158,30 @@ class Stages:
     def _learnt(self) -> tuple[Part, Part]:
         return _local(self._division)
 
-    def _encoder_settings(self) -> str:
+    def _encoder_settings(self) -> dict[str, Any]:
         return self._settings(pretraining_schedule(self._division, self._options), bf16=self._options.bf16)
 
-    def _settings(self, plan: Schedule, *, bf16: bool, texts: bool = False) -> str:
-        """What must be the same for a training to be gone on with, or read instead of done."""
-        told = {**asdict(plan), "bf16": bf16, "data": self._division.digest}
-        if texts:
-            told |= {
-                "texts": digest_of(self.texts),
-                "arguments": arguments(self._options.recipe, self._division.dataset),
-            }
-        return json.dumps(told, sort_keys=True)
+    def _method_settings(self) -> dict[str, Any]:
+        plan, end_to_end = fitting_schedule(self._division, self._options), self._kind.end_to_end
+        told = self._settings(plan, bf16=end_to_end and self._options.bf16)
+        told |= {"texts": digest_of(self.texts), "arguments": arguments(self._options.recipe, self._division.dataset)}
+        return told if end_to_end or self.given else {**told, "encoder": self._encoder_settings()}
 
-    def _is_trained(self, folder: Path, settings: str) -> bool:
+    def _settings(self, plan: Schedule, *, bf16: bool) -> dict[str, Any]:
+        """What must be the same for a training to be gone on with, or read instead of done."""
+        return {"version": VERSION, **asdict(plan), "bf16": bf16, "data": self._division.digest}
+
+    def _is_trained(self, folder: Path, settings: dict[str, Any]) -> bool:
         """Whether a folder holds a finished training; ResumeError if what it holds is of other settings."""
         told = folder / TOLD
-        if told.is_file() and told.read_text(encoding="utf-8") != settings:
+        if told.is_file() and json.loads(told.read_text(encoding="utf-8")) != settings:
             raise ResumeError(f"{folder}: trained on other data or otherwise; expected the same, or another --run")
         return told.is_file() and (folder / WEIGHTS).is_file()
 
-    def _train(self, what: str, objective: Objective, plan: Schedule, folder: Path, *, bf16: bool = False) -> None:
+    def _train(self, what: str, objective: Objective, plan: Schedule, folder: Path, settings: dict[str, Any]) -> None:
         """Train what is not trained yet, and leave it in eval mode."""
-        fitting = Fitting(objective, plan, self._options.seed, bf16=bf16)
-        path, settings = folder / WEIGHTS, self._settings(plan, bf16=bf16, texts=folder == self._folder)
+        fitting = Fitting(objective, plan, self._options.seed, bf16=settings["bf16"])
+        path = folder / WEIGHTS
         if self._is_trained(folder, settings):
             objective.model.load_state_dict(load_file(path, device=str(next(objective.model.parameters()).device)))
             objective.model.eval().requires_grad_(False)
@@ -186,7 +193,7 @@ class Stages:
                 report(what, step, fitting.steps, loss, scores)
 
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / TOLD, settings)
+        write_whole(folder / TOLD, json.dumps(settings, indent=1, sort_keys=True) + "\n")
         run(fitting, folder, resume=True, report=say)
         fitting.keep_best()
         temporary = path.with_suffix(".tmp")
