@@ -14,9 +14,13 @@ SHIFT_FRAMES = 64
 
 
 class ShiftEncoder(nn.Module):
-    """Shift-GCN's features of clips (N, 3, T, V, M): (N, 256); a missing second body is zeros."""
+    """Shift-GCN's features of clips (N, 3, T, V, M): (N, 256).
 
-    def __init__(self, dropout: float = 0.0) -> None:  # noqa: ARG002
+    They are the mean over two bodies, of which a missing one is zeros and counts, as in the published network; STGCN's
+    are the mean over those that are there.
+    """
+
+    def __init__(self) -> None:
         super().__init__()
         self.network = ShiftGCN(1)
         del self.network.fc
@@ -31,6 +35,10 @@ class ShiftEncoder(nn.Module):
 
 def make_encoder(name: str, dropout: float = 0.0) -> nn.Module:
     """A new encoder: (N, 3, 50, V=25, M) to features (N, 256).
+
+    Args:
+        name: "stgcn" or "shiftgcn".
+        dropout: of STGCN; Shift-GCN has none.
 
     Raises:
         ModelError: there is none of that name.

@@ -1,10 +1,10 @@
 """SMIE's preprocessing, "frame50": clips of any length to 50 frames, centred and turned frame by frame.
 
 Source: SMIE (ACM MM 2023), the preprocessing of its released code: the neck's base is subtracted from every frame, time
-is resized linearly to 50 frames, and every frame is turned about y until its shoulder line is parallel to x. Where a
-body is stands in no axis any more; sizes are kept. Two things differ: joints that were not seen are filled first
-(there, they are what a Kinect's driver guessed), and each body of a clip is centred by itself there too, so that the
-distance between two people is lost. numpy only, the same code in training and in serving.
+is resized linearly to 50 frames, and every frame is turned about y until its shoulder line is parallel to x. Each body
+of a clip is centred by itself, so that the distance between two people is lost, as it is there. Where a body is stands
+in no axis any more; sizes are kept. One thing differs: joints that were not seen are filled first (there, they are what
+a Kinect's driver guessed). numpy only, the same code in training and in serving.
 """
 
 from __future__ import annotations

@@ -91,6 +91,12 @@ class Recogniser:
         if self.references.shape[1] != self.embedding_dim:
             raise CheckpointError(f"{where}: references {self.references.shape}; expected (R, {self.embedding_dim})")
 
+    @property
+    def kind(self) -> str:
+        """What kind of model it is, for people."""
+        manifest = self.manifest
+        return f"recipe {manifest.recipe}, {manifest.encoder}" if manifest.recipe else manifest.architecture
+
     def encode(self, x: Float32Array, mask: Float32Array) -> Float32Array:
         """Encode windows.
 

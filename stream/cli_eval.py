@@ -24,6 +24,7 @@ from stream.cli_train import (
     TextModelOption,
     ThreadsOption,
     check_together,
+    resumable,
 )
 
 eval_app = typer.Typer(
@@ -58,7 +59,10 @@ def eval_zero_shot(
     plot: PlotOption = None,
     model: ModelOption = None,
     seeds: Annotated[
-        int, typer.Option(min=1, max=100, help="Orders of the clips; halves of the labels for abstaining.")
+        int,
+        typer.Option(
+            metavar="N", min=1, max=100, help="How often clips are ordered (--adapt) and labels halved (abstaining)."
+        ),
     ] = 3,
     adapt: Annotated[
         bool, typer.Option("--adapt/--no-adapt", help="Learn online prototypes from the clips, unlabelled.")
@@ -76,10 +80,10 @@ def eval_zero_shot(
     split: Annotated[str | None, typer.Option(metavar="NAME")] = None,
     protocol: ProtocolOption = None,
     seed: SeedOption = 0,
-    encoder: EncoderOption = "stgcn",
+    encoder: EncoderOption = None,
     texts: TextKindOption = "name",
     text_model: TextModelOption = TEXT_MODEL,
-    mask: MaskOption = "paper",
+    mask: MaskOption = None,
     epochs: EpochsOption = None,
     pretrain_epochs: PretrainEpochsOption = None,
     fp32: Fp32Option = False,
@@ -116,7 +120,7 @@ def eval_zero_shot(
         run=run,
         threads=threads,
     )
-    leave(evaluate_recipe(experiment, json=json, plot=plot))
+    leave(resumable(lambda: evaluate_recipe(experiment, json=json, plot=plot)))
 
 
 @eval_app.command("few-shot")

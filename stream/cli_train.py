@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -18,14 +20,16 @@ DatasetOption = Annotated[
     ),
 ]
 SplitOption = Annotated[
-    str, typer.Option(metavar="NAME", help="Which classes are unseen, such as 55/5; a wrong name lists the right ones.")
+    str, typer.Option(metavar="NAME", help="Which classes are unseen, such as 55/5; see posewire reproduce --list.")
 ]
 ProtocolOption = Annotated[
     str | None,
     typer.Option(metavar="xsub|xview|xset|people", help="Who is learned from; default: xsub, people for our sets."),
 ]
 SeedOption = Annotated[int, typer.Option(metavar="N", min=0, help="Of all that is random.")]
-EncoderOption = Annotated[str, typer.Option(metavar="stgcn|shiftgcn", help="What makes features of clips.")]
+EncoderOption = Annotated[
+    str | None, typer.Option(metavar="stgcn|shiftgcn", help="What makes features of clips; default: stgcn.")
+]
 TextKindOption = Annotated[
     str, typer.Option("--texts", metavar="name|sentence|motion|parts", help="What is said of each class.")
 ]
@@ -34,8 +38,11 @@ TextModelOption = Annotated[
     typer.Option(metavar="NAME", help="What makes vectors of texts: a model of sentence-transformers, or a folder."),
 ]
 MaskOption = Annotated[
-    str,
-    typer.Option(metavar="paper|released|none", help="SMIE's key frames: as in the paper, as in its code, or none."),
+    str | None,
+    typer.Option(
+        metavar="paper|released|none",
+        help="SMIE's key frames: as in the paper, as in its code, or none; default: paper.",
+    ),
 ]
 EpochsOption = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Epochs of the method; default: its schedule's.")
@@ -73,10 +80,10 @@ def train(
     split: SplitOption,
     protocol: ProtocolOption = None,
     seed: SeedOption = 0,
-    encoder: EncoderOption = "stgcn",
+    encoder: EncoderOption = None,
     texts: TextKindOption = "name",
     text_model: TextModelOption = TEXT_MODEL,
-    mask: MaskOption = "paper",
+    mask: MaskOption = None,
     epochs: EpochsOption = None,
     pretrain_epochs: PretrainEpochsOption = None,
     fp32: Fp32Option = False,
@@ -116,12 +123,12 @@ def train(
         run=run,
         threads=threads,
     )
-    leave(train_recipe(experiment, out=out, window=window, plot=plot))
+    leave(resumable(lambda: train_recipe(experiment, out=out, window=window, plot=plot)))
 
 
 def reproduce(
     table: Annotated[str | None, typer.Argument(metavar="TABLE", help="Such as smie-table2, own; see --list.")] = None,
-    list_: Annotated[bool, typer.Option("--list", help="Show the tables, their rows and columns.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Show tables, rows, columns, datasets, splits.")] = False,
     data: Annotated[
         list[str] | None,
         typer.Option(metavar="[NAME=]PATH", help="ntu60=, ntu120=, pku1= PATH; or the folder of our sets; repeatable."),
@@ -156,7 +163,9 @@ def reproduce(
 ) -> None:
     """Run all experiments of a table that there is data for, and show ours beside the published numbers."""
     if (table is None) != list_:
-        raise typer.BadParameter("expected one of TABLE, --list")
+        from stream.commands.options import OptionError
+
+        raise OptionError("reproduce: expected one of TABLE, --list")
     if table is None:
         from stream.commands.reproduce_view import list_tables
 
@@ -179,7 +188,16 @@ def reproduce(
         jobs=jobs,
         threads=threads,
     )
-    leave(reproduce_table(plan, json_out=json, markdown_out=markdown))
+    leave(resumable(lambda: reproduce_table(plan, json_out=json, markdown_out=markdown)))
+
+
+def resumable(work: Callable[[], int]) -> int:
+    """Do what Ctrl-C ends and the same command goes on with; returns the exit code."""
+    try:
+        return work()
+    except KeyboardInterrupt:
+        sys.stderr.write("posewire: stopped; the same command goes on where it was\n")
+        return 130
 
 
 def check_together(context: typer.Context, recipe: bool) -> None:

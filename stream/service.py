@@ -85,7 +85,7 @@ def load_service(config: Config, *, salt: str = "") -> Service:
         frames=recogniser.frames, rate_hz=recogniser.rate_hz, enter=recogniser.enter, exit=recogniser.exit
     )
     name = recogniser.manifest.training.get("name", config.model.path)
-    description = f"{name} ({recogniser.manifest.architecture}) on {recogniser.device}"
+    description = f"{name} ({recogniser.kind}) on {recogniser.device}"
     prototypes = make_prototypes(config, recogniser, len(config.prompts))
     path = Path(config.prototypes.path) if prototypes is not None and config.prototypes.path else None
     if prototypes is not None and path is not None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from skeleton_text import POSE, write_labels, write_recording, write_skeleton
 
 from stream.layouts import KINECT_V1_JOINTS
 from train.datasets.splits import Split, split_of
 
+Int64Array = NDArray[np.int64]
 LEFT, RIGHT = ("clap", "jump", "kick", "wave"), ("bow", "kneel", "point", "throw")
 UNION, LEAVE = "left+right", "leave-left"
 """A dataset of two sets with these labels, and its split that leaves the first one out."""
@@ -59,9 +62,19 @@ def write_features(folder: Path, split: Split, classes: int, each: int = 6) -> P
     """A folder of SynSE's features of a split."""
     unseen = np.array(split.unseen, np.int64)
     seen = np.setdiff1d(np.arange(classes), unseen)
+    parts = {("train", "train_label"): seen, ("ztest", "z_label"): unseen, ("gtest", "g_label"): np.arange(classes)}
+    return _write_features(folder, parts, classes, each)
+
+
+def write_twin(folder: Path, seen: Int64Array, unseen: Int64Array, each: int = 6) -> Path:
+    """A folder of SynSE's features for a gate, of the seen classes that are left and of those that play unseen ones."""
+    parts = {("train", "train_label"): seen, ("ztest", "z_label"): unseen, ("val", "val_label"): seen}
+    return _write_features(folder, parts, int(max(seen.max(), unseen.max())) + 1, each)
+
+
+def _write_features(folder: Path, parts: Mapping[tuple[str, str], Int64Array], classes: int, each: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     centres = np.random.default_rng(0).normal(size=(classes, 256))
-    parts = {("train", "train_label"): seen, ("ztest", "z_label"): unseen, ("gtest", "g_label"): np.arange(classes)}
     for (name, label_name), kinds in parts.items():
         labels = np.repeat(kinds, each)
         noise = np.random.default_rng(len(kinds)).normal(0, 0.3, (len(labels), 256))
@@ -72,15 +85,23 @@ def write_features(folder: Path, split: Split, classes: int, each: int = 6) -> P
 
 def write_ntu(tree: Path, actions: Sequence[int], people: Sequence[int]) -> Path:
     """A tree of raw .skeleton files of 20 frames, one of each action of each person."""
-    pose = np.stack([np.linspace(-0.25, 0.25, 25), np.linspace(-0.9, 0.9, 25), np.full(25, 2.5)], axis=1)
     for person in people:
         for action in actions:
-            lines = ["20"]
-            for t in range(20):
-                joints = pose + np.array([0, 0.2 * np.sin(t / (1 + action % 5)), 0])
-                lines += ["1", "7205 0 1 1 1 1 0 0.02 0.05 2", "25"]
-                lines += [f"{x:.5g} {y:.5g} {z:.5g} 277 191 1036 519 -0.2 0.05 0.96 -0.1 2" for x, y, z in joints]
-            path = tree / f"P{person:03}" / f"S001C001P{person:03}R002A{action:03}.skeleton"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("\r\n".join(lines) + "\r\n")
+            frames = [{7205: joints} for joints in _acted(action)]
+            write_skeleton(tree / f"P{person:03}" / f"S001C001P{person:03}R002A{action:03}.skeleton", frames)
     return tree
+
+
+def write_pku(tree: Path, actions: Sequence[int], recordings: Sequence[int]) -> Path:
+    """A tree of PKU-MMD I: one person does each action for 20 frames in each recording, seen by all three cameras."""
+    frames = np.zeros((20 * len(actions), 2, 25, 3))
+    frames[:, 0] = np.concatenate([_acted(action) for action in actions])
+    for stem in (f"{number:04}-{camera}" for number in recordings for camera in "LMR"):
+        write_recording(tree / "skeleton" / f"{stem}.txt", frames)
+        rows = [(action, 20 * place, 20 * place + 20, 2) for place, action in enumerate(actions)]
+        write_labels(tree / "label" / f"{stem}.txt", rows)
+    return tree
+
+
+def _acted(action: int) -> list[np.ndarray]:
+    return [POSE + np.array([0, 0.2 * np.sin(t / (1 + action % 5)), 0]) for t in range(20)]

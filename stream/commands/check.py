@@ -75,7 +75,7 @@ def _load(config: Config) -> Recogniser:
 
 def _model(recogniser: Recogniser) -> str:
     return (
-        f"{recogniser.manifest.architecture} on {recogniser.device}, windows of {recogniser.frames} frames at "
+        f"{recogniser.kind} on {recogniser.device}, windows of {recogniser.frames} frames at "
         f"{recogniser.rate_hz:g} Hz, {len(recogniser.bank)} known actions"
     )
 

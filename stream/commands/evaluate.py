@@ -15,14 +15,15 @@ from rich.console import Console
 
 from models.prototypes import OnlinePrototypes
 from stream.commands.evaluate_view import bar, show_few_shot, show_stream, show_zero_shot
-from stream.commands.options import OptionError, check_targets
+from stream.commands.options import check_targets
+from stream.commands.outputs import STDOUT, check_picture, replace_file
+from stream.commands.replay_view import plural
 from stream.config import Config
 from stream.config_file import load_config
 from stream.console import make_console
 from stream.pipeline import Pipeline
 from stream.prompts import Prompt
 from stream.service import embed_texts, load_model, make_prompts, make_prototypes
-from stream.sinks import OutputError
 from train.datasets.labelled import Clip, DataError, Recording, read_clips, read_recordings
 from train.judging import few_shot, plots, streaming, zero_shot
 from train.judging.clips import Report, encode
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from models.recogniser import Recogniser
 
-STDOUT = Path("-")
 Item = TypeVar("Item", Clip, Recording)
 
 
@@ -63,7 +63,7 @@ def eval_zero_shot(options: EvalOptions, *, prompts: Path | None, seeds: int, ad
     Raises:
         PosewireError, ModelError: something given cannot be used.
     """
-    console = _begin(options, prompts)
+    console = _begin(options, prompts, ", or give --recipe")
     every = read_clips(options.data)
     clips = _of_subjects(every, options)
     texts = read_texts(prompts, {clip.label for clip in clips}, {clip.label for clip in every})
@@ -82,6 +82,10 @@ def eval_zero_shot(options: EvalOptions, *, prompts: Path | None, seeds: int, ad
         adapter=(lambda: zero_shot.Aligned(OnlinePrototypes(len(texts), size))) if adapt else None,
     )
     show_zero_shot(console, figures)
+    if recogniser.manifest.recipe:
+        known = {name for action in recogniser.bank for name in (action.name, *action.texts)}
+        met = sum(bool(known & {label, *given}) for label, given in texts.items())
+        console.print(f"{met} of {plural(len(texts), 'label')} are classes that it was trained on", soft_wrap=True)
     _finish(options, figures, plots.zero_shot, console)
     return 0
 
@@ -167,17 +171,14 @@ def _drawn(recordings: list[Recording], most: int | None, seed: int) -> list[Rec
     return [recordings[row] for row in sorted(rows.tolist())]
 
 
-def _begin(options: EvalOptions, prompts: Path | None) -> Console:
-    """Refuse before anything is computed what cannot be written; where to show tables."""
+def _begin(options: EvalOptions, prompts: Path | None, otherwise: str = "") -> Console:
+    """Refuse before anything is computed what cannot be read or written; where to show tables."""
+    if options.data.is_dir():
+        raise DataError(options.data, f"is a folder; expected an .npz archive{otherwise}")
     targets = {"--json": options.json, "--plot": options.plot}
     inputs = [str(path) for path in (options.data, prompts, options.config) if path is not None]
     check_targets({name: path for name, path in targets.items() if path is not None and path != STDOUT}, inputs)
-    if options.plot is not None:
-        if options.plot == STDOUT:
-            raise OptionError("--plot -: a picture cannot be shown there; expected the name of a file")
-        if options.plot.suffix.lower() != ".png":
-            raise OptionError(f"--plot {options.plot}: expected the name of a .png file")
-        plots.require_matplotlib()
+    check_picture(options.plot)
     return make_console(stderr=options.json == STDOUT)
 
 
@@ -213,22 +214,8 @@ def _finish(
     if options.json == STDOUT:
         sys.stdout.write(text)
     elif options.json is not None:
-        _write(options.json, text.encode())
+        replace_file(options.json, text.encode())
         console.print(f"figures: {options.json}", soft_wrap=True)
     if options.plot is not None:
-        _write(options.plot, plots.png(draw(figures, options.data.stem)))
+        replace_file(options.plot, plots.png(draw(figures, options.data.stem)))
         console.print(f"picture: {options.plot}", soft_wrap=True)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file, whole or not at all; what is no file (a pipe, a device) as it is."""
-    target = path.resolve()
-    part = target.with_name(target.name + ".part")
-    try:
-        if target.exists() and not target.is_file():
-            target.write_bytes(data)
-            return
-        part.write_bytes(data)
-        part.replace(target)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); expected a place to write to") from error

@@ -6,8 +6,8 @@ import json as text
 import sys
 from pathlib import Path
 
-from stream.commands.options import OptionError, check_targets
-from stream.commands.outputs import STDOUT, replace_file
+from stream.commands.options import check_targets
+from stream.commands.outputs import STDOUT, check_picture, replace_file
 from stream.commands.train import Experiment, conduct
 from stream.commands.train_view import show_experiment
 from stream.console import make_console
@@ -25,12 +25,7 @@ def evaluate_recipe(experiment: Experiment, *, json: Path | None, plot: Path | N
         PosewireError, ModelError: something given cannot be used.
     """
     check_targets({name: path for name, path in (("--json", json), ("--plot", plot)) if path not in (None, STDOUT)})
-    if plot is not None:
-        from train.judging.plots import require_matplotlib
-
-        if plot.suffix.lower() != ".png":
-            raise OptionError(f"--plot {plot}: expected the name of a .png file")
-        require_matplotlib()
+    check_picture(plot)
     console = make_console(stderr=json == STDOUT)
     _, figures = conduct(experiment)
     show_experiment(console, str(experiment), figures, generalised=experiment.generalised)

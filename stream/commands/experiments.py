@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from rich.progress import Progress, TaskID
@@ -20,7 +22,7 @@ from stream.commands.train import Experiment, embedder
 from stream.commands.train_view import training_bar
 from stream.errors import PosewireError
 from train.papers.recipes import LARGE
-from train.processes import end_with_parent
+from train.processes import end_with_parent, end_workers, starting_workers
 
 Found = list[tuple[str, dict[str, Any] | str]] | str
 """Of each experiment of a group the row's key, and its figures or why there are none; or why there are none of any."""
@@ -60,8 +62,10 @@ def run_groups(groups: Sequence[Group], jobs: int, run: Path) -> Iterator[tuple[
                 progress.advance(task, len(group.experiments))
             return
         pool = ProcessPoolExecutor(min(jobs, max(len(groups), 1)), get_context("spawn"), end_with_parent)
-        waiting = {pool.submit(_work_apart, group): group for group in groups}
+        waiting: dict[Future[Found], Group] = {}
         try:
+            with starting_workers():
+                waiting.update((pool.submit(_work_apart, group), group) for group in groups)
             while waiting:
                 done, _ = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -73,6 +77,8 @@ def run_groups(groups: Sequence[Group], jobs: int, run: Path) -> Iterator[tuple[
         except BrokenProcessPool as error:
             raise PosewireError("a process that trained died; run it again to go on, with fewer --jobs") from error
         finally:
+            if waiting:  # nobody wants the rest any more; the same command goes on with it
+                end_workers()
             pool.shutdown(cancel_futures=True)
 
 
@@ -124,6 +130,9 @@ def _work(group: Group) -> Found:
 
 def _work_apart(group: Group) -> Found:
     """`_work` in a process of its own: errors come back as the line that tells them."""
+    with suppress(ImportError):  # it comes with the text model, which will be missed if it is not there
+        # Its own is shared between processes, for nothing: a semaphore that would outlive a process that is ended.
+        import_module("tqdm").tqdm.set_lock(RLock())
     try:
         return _work(group)
     except (PosewireError, ModelError) as error:

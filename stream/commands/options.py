@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from stream.errors import PosewireError, SourceError
 from stream.sources.files import expand
@@ -21,7 +22,8 @@ def check_targets(targets: Mapping[str, Path], inputs: Sequence[str] = ()) -> No
         inputs: files, folders and globs that are read.
 
     Raises:
-        OptionError: a target is a folder, in no folder, or the same file as an input or another target.
+        OptionError: a target is a folder, in no folder or one that cannot be written to, or the same file as an input
+            or another target.
     """
     files = _existing(inputs)
     named: dict[str, Path] = {}
@@ -38,6 +40,12 @@ def _check(what: str, path: Path, files: Sequence[Path], named: Mapping[str, Pat
         raise OptionError(f"{what}: cannot be written, is a folder; expected the name of a file")
     if not path.resolve().parent.is_dir():
         raise OptionError(f"{what}: cannot be written, its folder does not exist; expected one that does")
+    if path.is_file() or not path.exists():
+        try:
+            try_writing(path.resolve().parent)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise OptionError(f"{what}: cannot be written ({reason}); expected a place to write to") from error
     part = path.resolve().with_name(path.resolve().name + ".part")  # what it is called until it is whole
     for file in files:
         if _same(path, file) or _same(part, file):
@@ -45,6 +53,16 @@ def _check(what: str, path: Path, files: Sequence[Path], named: Mapping[str, Pat
     for option, other in named.items():
         if _same(path, other):
             raise OptionError(f"{what}: is the file of {option} too; expected another file")
+
+
+def try_writing(folder: Path) -> None:
+    """Write a file to a folder that leaves nothing behind: permissions alone do not tell whether that works.
+
+    Raises:
+        OSError: it does not.
+    """
+    with TemporaryFile(dir=folder):
+        return
 
 
 def _existing(inputs: Sequence[str]) -> list[Path]:

@@ -6,24 +6,61 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from stream.commands.options import OptionError
+from stream.commands.options import OptionError, try_writing
 from stream.sinks import OutputError
 
 STDOUT = Path("-")
 
 
 def check_folders(folders: Mapping[str, Path | None]) -> None:
-    """Refuse folders to write to that are files, or whose parents are.
+    """Refuse folders that cannot be made or written to.
 
     Raises:
-        OptionError: one is.
+        OptionError: one cannot.
     """
     for option, folder in folders.items():
-        if (
-            folder is not None
-            and not next(one for one in (folder, *folder.absolute().parents) if one.exists()).is_dir()
-        ):
-            raise OptionError(f"{option} {folder}: is a file, or in one; expected a folder to write to")
+        if folder is None:
+            continue
+        try:
+            nearest = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+            if not nearest.is_dir():
+                raise OptionError(f"{option} {folder}: is a file, or in one; expected a folder to write to")
+            try_writing(nearest)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise OptionError(
+                f"{option} {folder}: cannot be written ({reason}); expected a place to write to"
+            ) from error
+
+
+def check_checkpoint(folder: Path | None) -> None:
+    """Refuse a folder for a checkpoint that holds anything but one.
+
+    Raises:
+        OptionError: it does.
+    """
+    from models.checkpoint import MANIFEST
+
+    if folder is not None and folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+        raise OptionError(f"--out {folder}: holds something else than a checkpoint; expected a new or empty folder")
+
+
+def check_picture(path: Path | None) -> None:
+    """Refuse what is no name of a picture, and pictures where nothing can draw them.
+
+    Raises:
+        OptionError: it is no name of a .png file.
+        PosewireError: matplotlib is not installed.
+    """
+    if path is None:
+        return
+    from train.judging.plots import require_matplotlib
+
+    if path == STDOUT:
+        raise OptionError("--plot -: a picture cannot be shown there; expected the name of a file")
+    if path.suffix.lower() != ".png":
+        raise OptionError(f"--plot {path}: expected the name of a .png file")
+    require_matplotlib()
 
 
 @contextmanager
@@ -37,7 +74,7 @@ def saving(folder: Path) -> Iterator[None]:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a file, whole or not at all.
+    """Write a file, whole or not at all; what is no file (a pipe, a device) as it is.
 
     Raises:
         OutputError: it cannot be written.
@@ -45,5 +82,8 @@ def replace_file(path: Path, data: bytes) -> None:
     target = path.resolve()
     part = target.with_name(target.name + ".part")
     with saving(path):
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)
+            return
         part.write_bytes(data)
         part.replace(target)

@@ -8,10 +8,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table as Grid
 
-from stream.commands.replay_view import plural
 from stream.console import make_console
-from train.papers.published import Table, read_tables
-from train.papers.tables import Outcome, beside, cell, comparisons, score, signed
+from train.datasets.splits import split_names
+from train.papers.published import Table, dataset_names, read_tables
+from train.papers.tables import Outcome, beside, cell, comparisons, legend, score, signed
 
 
 def show_table(console: Console, table: Table, outcomes: Sequence[Outcome], lacking: Mapping[str, str]) -> None:
@@ -25,12 +25,9 @@ def show_table(console: Console, table: Table, outcomes: Sequence[Outcome], lack
         grid.add_row(row.title, *cells)
     console.print(table.title, style="bold", soft_wrap=True)
     console.print(grid)
-    told = " (published, ours minus it)" if table.published else ""
-    console.print(
-        f"top-1 over unseen classes, %{told}; {plural(len(outcomes), 'run')}: mean ± standard deviation over splits "
-        "and seeds",
-        soft_wrap=True,
-    )
+    console.print("top-1 over unseen classes, %", soft_wrap=True)
+    for note in legend(table, outcomes):
+        console.print(note, soft_wrap=True)
     for pair in comparisons(table, outcomes):
         won = sum(one > 0 for one in pair.every)
         mean = sum(pair.every) / len(pair.every)
@@ -61,10 +58,16 @@ def summary(table: Table, outcomes: Sequence[Outcome], lacking: Mapping[str, str
 
 
 def list_tables() -> int:
-    """Show the tables, their rows and columns; returns the exit code."""
+    """Show the tables, their rows and columns, and the datasets and their splits; returns the exit code."""
     grid = Grid("table", "rows", "columns", "what", box=None)
     for table in read_tables().values():
         rows, columns = (", ".join(one.key for one in several) for several in (table.rows, table.columns))
         grid.add_row(table.name, rows, columns, table.title)
-    make_console().print(grid)
+    datasets = Grid("dataset", "splits", box=None)
+    for name in dataset_names():
+        datasets.add_row(name, ", ".join(split_names(name)))
+    console = make_console()
+    console.print(grid)
+    console.print()
+    console.print(datasets)
     return 0

@@ -13,7 +13,7 @@ import numpy as np
 from models.frame50 import FRAMES
 from stream.commands.evaluate_view import percent
 from stream.commands.options import OptionError
-from stream.commands.outputs import check_folders, saving
+from stream.commands.outputs import check_checkpoint, check_folders, saving
 from stream.commands.train_view import draw, show_experiment, training_bar
 from stream.console import make_console
 from stream.errors import PosewireError
@@ -40,6 +40,7 @@ class Experiment:
     Attributes:
         data: what there is of the dataset, see `train.papers.open_dataset`.
         protocol: who is learned from; None for the dataset's usual one.
+        encoder, mask: None for the usual ones.
         fp32: whether to compute in float32 where bfloat16 is faster, too.
         threads: of torch.
     """
@@ -52,9 +53,9 @@ class Experiment:
     text_model: str
     protocol: str | None = None
     seed: int = 0
-    encoder: str = "stgcn"
+    encoder: str | None = None
     texts: str = "name"
-    mask: str = "paper"
+    mask: str | None = None
     epochs: int | None = None
     pretrain_epochs: int | None = None
     fp32: bool = False
@@ -75,18 +76,19 @@ class Experiment:
         from train.papers.precision import fast_bf16
 
         method_class(self.recipe)
-        check_choice("--encoder", self.encoder, ENCODERS)
+        encoder, mask = self.encoder or "stgcn", self.mask or "paper"
+        check_choice("--encoder", encoder, ENCODERS)
         check_choice("--texts", self.texts, get_args(Kind))
-        check_choice("--mask", self.mask, get_args(Mask))
+        check_choice("--mask", mask, get_args(Mask))
         return Options(
             recipe=self.recipe,
             seed=self.seed,
             texts=cast(Kind, self.texts),
             text_model=self.text_model,
-            encoder=self.encoder,
+            encoder=encoder,
             epochs=self.epochs,
             pretrain_epochs=self.pretrain_epochs,
-            mask=cast("Mask", self.mask),
+            mask=cast("Mask", mask),
             bf16=fast_bf16() and not self.fp32,
             generalised=self.generalised,
             run=self.run,
@@ -120,11 +122,14 @@ def train_recipe(experiment: Experiment, *, out: Path | None, window: float | No
         PosewireError, ModelError: something given cannot be used.
     """
     check_folders({"--out": out, "--plot": plot})
+    check_checkpoint(out)
     if window is not None and out is None:
         raise OptionError("--window: is of a checkpoint; expected --out too")
     if plot is not None:
         from train.judging.plots import require_matplotlib
 
+        if plot.suffix.lower() == ".png":
+            raise OptionError(f"--plot {plot}: several pictures are drawn; expected the name of a folder")
         require_matplotlib()
     console = make_console()
     division, figures = conduct(experiment, to_serve=out is not None)
@@ -141,7 +146,7 @@ def train_recipe(experiment: Experiment, *, out: Path | None, window: float | No
                 cast("nn.Module", trained.encoder),
                 trained.method,
                 recipe=experiment.recipe,
-                encoder_name=experiment.encoder,
+                encoder_name=experiment.options().encoder,
                 division=division,
                 texts=trained.texts,
                 text_model=experiment.text_model,
@@ -165,6 +170,8 @@ def conduct(experiment: Experiment, *, to_serve: bool = False) -> tuple[Division
         PosewireError, ModelError: something given cannot be used.
     """
     options = experiment.options()
+    _check_given(experiment)
+    check_folders({"--run": experiment.run})
     import torch
 
     from train.papers.experiment import run
@@ -174,8 +181,8 @@ def conduct(experiment: Experiment, *, to_serve: bool = False) -> tuple[Division
     with training_bar() as progress:
         task = progress.add_task("reading", total=None)
         division = experiment.division(lambda done, total: progress.update(task, total=total, completed=done))
-        if to_serve and division.train.inputs.ndim == 2:
-            raise OptionError(f"--out: {experiment.data} has features, and nothing can be served without their encoder")
+        if division.train.inputs.ndim == 2:
+            _check_features(experiment, to_serve)
 
         def report(what: str, step: int, steps: int, loss: float, scores: Mapping[str, float] | None) -> None:
             said = "".join(f", {name} {percent(share)} %" for name, share in (scores or {}).items())
@@ -189,12 +196,37 @@ def conduct(experiment: Experiment, *, to_serve: bool = False) -> tuple[Division
             raise PosewireError(str(error)) from error
 
 
+def _check_given(experiment: Experiment) -> None:
+    """Refuse options that mean nothing to the recipe."""
+    from models.methods import METHODS, method_class
+
+    kind = method_class(experiment.recipe)
+    if experiment.mask is not None and not kind.needs_masked:
+        those = ", ".join(name for name in METHODS if method_class(name).needs_masked)
+        raise OptionError(f"--mask: means nothing to {experiment.recipe}, which has no key frames; it is for {those}")
+    if experiment.pretrain_epochs is not None and kind.end_to_end:
+        raise OptionError(
+            f"--pretrain-epochs: means nothing to {experiment.recipe}, which trains its encoder itself; "
+            "expected --epochs alone"
+        )
+
+
+def _check_features(experiment: Experiment, to_serve: bool) -> None:
+    """Refuse options that need an encoder."""
+    if to_serve:
+        raise OptionError(f"--out: {experiment.data} has features, and nothing can be served without their encoder")
+    for option, given in (("--encoder", experiment.encoder), ("--pretrain-epochs", experiment.pretrain_epochs)):
+        if given is not None:
+            raise OptionError(f"{option}: {experiment.data} has features, of an encoder that is trained already")
+
+
 @cache
 def embedder(name: str) -> Embed:
     """What makes vectors of texts; the text model is loaded when the first is wanted, and each text embedded once."""
-    from models.text import TextEmbedder
+    from models.text import DEFAULT_MODEL, TextEmbedder
 
-    model = cache(lambda: TextEmbedder(name))
+    otherwise = f"give --text-model {DEFAULT_MODEL}, which needs no network"
+    model = cache(lambda: TextEmbedder(name, otherwise=otherwise))
     known: dict[str, Any] = {}
 
     def embed(texts: Any) -> Any:

@@ -22,6 +22,7 @@ def test_shift_gcn_sees_a_missing_body_as_zeros_and_50_frames_as_64() -> None:
     encoder = make_encoder("shiftgcn").eval()
     alone = torch.randn(2, 3, 50, 25, 1)
     padded = torch.cat((alone, torch.zeros_like(alone)), dim=4)
+    assert SHIFT_FRAMES == 64
     longer = torch.zeros(2, 3, SHIFT_FRAMES, 25, 2)
     for i in range(SHIFT_FRAMES):  # pixel centres aligned
         place = min(max((i + 0.5) * 50 / SHIFT_FRAMES - 0.5, 0), 49)

@@ -169,6 +169,8 @@ def test_what_is_wrong_is_one_line(posewire: Command, folder: Path, tmp_path: Pa
         (("zero-shot", "--data", tmp_path / "same.npz"), "expected two labels or more"),
         (("zero-shot", "--data", clips, "--model", tmp_path), "cannot be read"),
         (("few-shot", "--data", tmp_path / "alone.npz"), "expected at least two"),
+        (("zero-shot", "--data", tmp_path), "is a folder; expected an .npz archive, or give --recipe"),
+        (("few-shot", "--data", tmp_path), "is a folder; expected an .npz archive"),
         (("stream", "--data", clips), "holds trimmed clips"),
         (("stream", "--data", clips, "--json", clips), "would overwrite an input"),
         (("few-shot", "--data", clips, "--plot", tmp_path / "no" / "a.png"), "its folder does not exist"),

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,6 +138,14 @@ def test_eval_refuses_options_that_do_not_fit_together(posewire: Command, more: 
         (("--dataset", "middle"), "no clips/middle.npz or untrimmed/middle.npz; datasets are ntu60"),
         (("--dataset", "ntu60", "--split", "55/5"), "has no data of ntu60; expected a tree of raw .skeleton files"),
         (("--protocol", "xsub"), "split leave-left has the protocol 'people' only"),
+        (("--recipe", "pgfa", "--mask", "paper"), "--mask: means nothing to pgfa"),
+        (("--recipe", "devise", "--mask", "paper"), "--mask: means nothing to devise, which has no key frames"),
+        (("--recipe", "pgfa"), "--pretrain-epochs: means nothing to pgfa, which trains its encoder itself"),
+        (("--out", Path(__file__).parent), "holds something else than a checkpoint; expected a new or empty folder"),
+        (("--out", "/proc/none/model"), "--out /proc/none/model: cannot be written"),
+        (("--plot", "a.png"), "--plot a.png: several pictures are drawn; expected the name of a folder"),
+        (("--run", "/proc/none"), "--run /proc/none: cannot be written"),
+        (("--text-model", "nobody-has-this"), "or give --text-model all-MiniLM-L6-v2, which needs no network"),
         (("--out", __file__), "is a file, or in one; expected a folder to write to"),
     ],
 )
@@ -155,10 +168,16 @@ def test_other_settings_in_the_same_run_are_refused(posewire: Command, data: Pat
 
 def test_features_cannot_be_served(posewire: Command, tmp_path: Path) -> None:
     features = write_features(tmp_path / "shift_5_r", split_of("ntu60", "55/5"), 60)
-    arguments = ("--data", features, "--dataset", "ntu60", "--split", "55/5", *BRIEF)
-    result = posewire("train", "--recipe", "devise", *arguments, "--out", "model")
-    assert result.returncode == 2
-    assert "has features, and nothing can be served without their encoder" in result.stderr
+    arguments = ("--data", features, "--dataset", "ntu60", "--split", "55/5", *BRIEF[:4])
+    for more, said in (
+        (("--out", "model"), "has features, and nothing can be served without their encoder"),
+        (("--encoder", "stgcn"), "--encoder: "),
+        (("--pretrain-epochs", 1), "--pretrain-epochs: "),
+    ):
+        result = posewire("train", "--recipe", "devise", *arguments, *more)
+        assert result.returncode == 2
+        assert said in result.stderr
+        assert result.stderr.count("\n") == 1
     assert not (tmp_path / "model").exists()
 
 
@@ -167,8 +186,10 @@ def test_reproduce_on_our_own_sets(posewire: Command, tmp_path: Path) -> None:
     data = write_utd(tmp_path / "sets")
     rows = ("--rows", "devise", "--rows", "smie")
     result = posewire("reproduce", "own", "--data", data, *rows, "--columns", "utd_mhad", "--seeds", 0, *BRIEF)
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 2
     assert "UTD-MHAD 22/5, split 22/5-2: utd_mhad: has no class " in " ".join(result.stdout.split())
+    assert "no figures of UTD-MHAD 22/5, split 22/5-2, UTD-MHAD 22/5, split 22/5-3, though" in result.stderr
+    assert result.stderr.count("\n") == 1
     done = {path.parent.name for path in (tmp_path / "runs").rglob("figures.json")}
     assert done == {"devise-all-MiniLM-L6-v2", "smie-all-MiniLM-L6-v2"}
 
@@ -199,8 +220,14 @@ def test_reproduce_shows_ours_beside_the_published(posewire: Command, tmp_path: 
     assert "SMIE over ReViSE (best of the others): " in result.stdout
     text = page.read_text()
     assert text.startswith("# Papers\n\nWhat we found.\n\n<!-- posewire reproduce smie-table2: begin -->\n")
-    again = posewire(*arguments, "--json", "-", "--markdown", page)
+    assert "over the runs (splits x seeds), 8 in all" in text
+    again = posewire(*arguments, "--json", "-")
     assert json.loads(again.stdout) == figures
+    assert "[img] read off the published table" in again.stderr
+    assert "[2nd]" not in again.stderr
+    refused = posewire(*arguments, "--markdown", page)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "has the table smie-table2 already; expected no --rows and --columns" in refused.stderr
     assert page.read_text() == text
 
 
@@ -225,11 +252,72 @@ def test_reproduce_says_which_rows_need_clips(posewire: Command, tmp_path: Path)
     assert "- (80.26 [2nd])" in result.stdout
 
 
-def test_reproduce_without_any_data_says_what_is_needed(posewire: Command) -> None:
-    result = posewire("reproduce", "pgfa-setting1")
-    assert result.returncode == 0
-    assert "no data for PKU-MMD: give --data pku1=PATH" in result.stdout
-    assert "- (unverified)" in result.stdout
+def test_reproduce_without_any_run_writes_nothing(posewire: Command, tmp_path: Path) -> None:
+    page = tmp_path / "papers.md"
+    features = write_features(tmp_path / "shift_5_r", split_of("ntu60", "55/5"), 60)
+    pgfa = ("--data", f"ntu60={features}", "--rows", "pgfa", "--columns", "ntu60_55_5")
+    for arguments, said in (
+        (("pgfa-setting1",), "no data; expected --data NAME=PATH, for one or more of ntu60, ntu120, pku1"),
+        (("own",), "no data; expected --data PATH, the folder of our sets, for one or more of kinder_gator"),
+        (("pgfa-setting2", *pgfa), "it is trained on clips, so give the raw data"),
+    ):
+        result = posewire("reproduce", *arguments, "--markdown", page, *BRIEF)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert said in result.stderr
+        assert result.stderr.count("\n") == 1
+    assert not page.exists()
+
+
+def test_what_is_given_and_of_no_use_is_told_of_each(posewire: Command, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    features = write_features(tmp_path / "shift_5_r", split_of("ntu60", "55/5"), 60)
+    given = ("--data", f"ntu60={features}", "--data", "ntu120=empty", "--data", "pku1=nowhere")
+    result = posewire("reproduce", "smie-table3", *given)
+    assert (result.returncode, result.stdout) == (2, "")
+    lines = result.stderr.splitlines()
+    assert len(lines) == 3
+    assert "has features of other splits" in next(line for line in lines if str(features) in line)
+    assert any(line.startswith("posewire: nowhere: not found") for line in lines)
+    assert any("empty: has no data of ntu120" in line for line in lines)
+
+
+STOPPED = "posewire: stopped; the same command goes on where it was\n"
+PROGRAM = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from stream.cli import main; main()"
+"""A shell may start what runs in the background so that it ignores Ctrl-C; this does not."""
+
+
+@pytest.mark.parametrize("command", ["train", "eval", "reproduce"])
+def test_ctrl_c_stops_all_that_trains(command: str, tmp_path: Path) -> None:
+    """As a terminal has it: all processes are told at once. What waits for its turn is not begun."""
+    features = write_features(tmp_path / "shift_5_r", split_of("ntu60", "55/5"), 60)
+    one = ("--recipe", "smie", "--data", features, "--dataset", "ntu60", "--split", "55/5")
+    seeds = [text for seed in range(4) for text in ("--seeds", seed)]
+    arguments = {
+        "train": ("train", *one),
+        "eval": ("eval", "zero-shot", *one),
+        "reproduce": (
+            "reproduce", "smie-table2", "--data", f"ntu60={features}", "--rows", "smie", *seeds, "--jobs", 2,
+        ),
+    }[command]  # fmt: skip
+    more = ("--text-model", TEXT_MODEL, "--epochs", 100_000, "--run", tmp_path / "runs")
+    program = [sys.executable, "-c", PROGRAM, *map(str, (*arguments, *more))]
+    root = Path(__file__).parents[2]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        program, stdout=pipe, stderr=pipe, text=True, cwd=root, start_new_session=True, env=os.environ
+    ) as process:
+        begun = 2 if command == "reproduce" else 1
+        deadline = time.monotonic() + 120
+        while len(list(tmp_path.rglob("settings.json"))) < begun and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        try:  # its end of file says, too, that nobody else is left who could write
+            out, err = process.communicate(timeout=60)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert (process.returncode, out, err) == (130, "", STOPPED)
+    assert len(list(tmp_path.rglob("settings.json"))) == begun
 
 
 @pytest.mark.parametrize(
@@ -239,8 +327,12 @@ def test_reproduce_without_any_data_says_what_is_needed(posewire: Command) -> No
         (("own", "--rows", "ridge"), "own has no row 'ridge'"),
         (("own", "--texts", "poem"), "--texts poem: expected one of name"),
         (("own", "--data", "a", "--data", "b"), "--data b: expected one folder of our sets; a is given too"),
-        (("own", "--data", "ntu60=a", "--data", "ntu60=b"), "--data ntu60=b: ntu60 is given twice"),
-        (("own", "--data", "mtu60=a"), "--data mtu60=a: "),
+        (("smie-table2", "--data", "ntu60=a", "--data", "ntu60=b"), "--data ntu60=b: ntu60 is given twice"),
+        (("own", "--data", "mtu60=a"), "--data mtu60=a: own has no dataset mtu60; it has kinder_gator"),
+        (("smie-table2", "--data", "ntu60"), "--data ntu60: expected NAME=PATH with one of ntu60, ntu120"),
+        (("own", "--data", "nowhere"), "nowhere: not found"),
+        (("own", "--list"), "reproduce: expected one of TABLE, --list"),
+        (("own", "--markdown", "/proc/papers.md"), "--markdown /proc/papers.md: "),
         (("own", "--markdown", "none/papers.md"), "its folder does not exist"),
     ],
 )

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from train.datasets import described
-from train.datasets.described import PARTS, Vocabulary, load_descriptions, read_descriptions
+from train.datasets.described import PARTS, Vocabulary, class_names, load_descriptions, read_descriptions
 from train.datasets.labels import load_actions
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +89,13 @@ def test_a_file_that_lacks_a_kind_is_named_in_one_line(tmp_path: Path, taken: st
         read_descriptions(path)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_classes_of_the_published_datasets() -> None:
+    assert class_names("ntu120") == tuple(names("ntu120"))
+    assert class_names("ntu60") == tuple(names("ntu120")[:60])
+    assert class_names("pku1") == class_names("pku2") == tuple(names("pku51"))
+    assert len(class_names("pku1")) == 51
 
 
 def test_a_vocabulary_is_read_once() -> None:

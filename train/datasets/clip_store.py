@@ -37,6 +37,7 @@ def build(
     sources: Sequence[Source],
     read: Read,
     *,
+    digest: str | None = None,
     left_out: Mapping[str, str] | None = None,
     workers: int = 1,
     report: Report | None = None,
@@ -48,6 +49,7 @@ def build(
         empty: name and classes of the set; its other fields are not read.
         sources: all files, in the order of the clips to be.
         read: how to read them.
+        digest: what tells these sources from others, where it is to be known before the sources are; see `open_store`.
         left_out: clips that are not in `sources`, and why; only told of.
         workers: processes that read; 1 reads in this one.
         report: where progress goes.
@@ -58,8 +60,8 @@ def build(
     Raises:
         DataError: no clip is left, the disk fails, or another process is filling the store.
     """
-    digest = _digest(empty, sources)
-    if (ready := _ready(folder, digest)) is not None:
+    digest = digest_of(empty, sources) if digest is None else digest
+    if (ready := open_store(folder, digest)) is not None:
         return ready
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,22 +76,19 @@ def build(
         raise DataError(folder, f"cannot be written ({error.strerror}); expected a folder to keep clips in") from error
 
 
-def open_store(folder: Path) -> ClipSet:
-    """The clips of a finished store, without a look at its sources.
-
-    Raises:
-        DataError: it is unfinished or damaged.
-    """
-    return _open(folder)[0]
-
-
 def empty_set(name: str, classes: Sequence[str]) -> ClipSet:
     """A set of no clips: what `build` wants to know of the set to be."""
     none = np.empty(0, np.str_)
     return ClipSet(name, tuple(classes), np.empty((0, *SHAPE), np.float32), np.empty(0, np.int64), *[none] * 4)
 
 
-def _ready(folder: Path, digest: str) -> ClipSet | None:
+def open_store(folder: Path, digest: str) -> ClipSet | None:
+    """The clips of a finished store; None where it is unfinished, damaged, or of another digest.
+
+    Args:
+        folder: of the store.
+        digest: as `digest_of` has it of its sources.
+    """
     if not (folder / INDEX).exists():
         return None
     try:
@@ -103,7 +102,8 @@ def _ready(folder: Path, digest: str) -> ClipSet | None:
     return clips
 
 
-def _digest(empty: ClipSet, sources: Sequence[Source]) -> str:
+def digest_of(empty: ClipSet, sources: Sequence[Source]) -> str:
+    """Tells sources, and the set that is made of them, from others: by names and sizes."""
     found = sha256(json.dumps([VERSION, empty.name, empty.classes]).encode())
     for source in sources:
         items = [[i.name, i.label, i.subject, i.camera, i.setup, i.span] for i in source.items]

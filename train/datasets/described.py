@@ -13,12 +13,16 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+Vocabulary = Literal["ntu120", "own", "pku51"]
 FOLDER = Path(__file__).parent / "descriptions"
 PARTS = ("head", "arms", "torso", "legs")
 """Parts of the body that have a line each."""
 SENTENCES = 3
 """Sentences of each action."""
-Vocabulary = Literal["ntu120", "own", "pku51"]
+PUBLISHED: Mapping[str, tuple[Vocabulary, int]] = {
+    "ntu60": ("ntu120", 60), "ntu120": ("ntu120", 120), "pku1": ("pku51", 51), "pku2": ("pku51", 51),
+}  # fmt: skip
+"""Whose first classes those of a published dataset are, and how many."""
 Kind = Literal["name", "sentence", "motion", "parts"]
 
 
@@ -60,6 +64,12 @@ def load_descriptions(vocabulary: Vocabulary) -> tuple[Description, ...]:
         ValueError: an action lacks a kind, or its texts are of the wrong number.
     """
     return read_descriptions(FOLDER / f"{vocabulary}.toml")
+
+
+def class_names(dataset: str) -> tuple[str, ...]:
+    """Classes of a published dataset, one of `PUBLISHED`, in its order."""
+    vocabulary, count = PUBLISHED[dataset]
+    return tuple(one.name for one in load_descriptions(vocabulary)[:count])
 
 
 def read_descriptions(path: Path) -> tuple[Description, ...]:

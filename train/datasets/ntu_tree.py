@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +26,10 @@ from train.datasets.clip_journal import Report
 from train.datasets.clip_set import ClipSet
 from train.datasets.clip_sources import Item, M, Raw, Source, V, main_frames, size_of
 from train.datasets.clip_store import build, empty_set
-from train.datasets.described import load_descriptions
+from train.datasets.described import PUBLISHED, class_names
 
 BoolArray = NDArray[np.bool_]
 Name = Literal["ntu60", "ntu120"]
-CLASSES = {"ntu60": 60, "ntu120": 120}
 SETUPS = {"ntu60": 17, "ntu120": 32}
 PROTOCOLS = {"ntu60": ("xsub", "xview"), "ntu120": ("xsub", "xset")}
 TRAIN_SUBJECTS_60 = frozenset((1, 2, 4, 5, 8, 9, *range(13, 20), 25, 27, 28, 31, 34, 35, 38))
@@ -76,7 +75,7 @@ def read_ntu(tree: Path, name: Name, store: Path, *, workers: int = 1, report: R
         match = FILE.fullmatch(path.name)
         if match is None:
             left_out[path.name] = "expected a name like S001C001P001R001A001.skeleton"
-        elif 1 <= int(match[5]) <= CLASSES[name] and 1 <= int(match[1]) <= SETUPS[name]:
+        elif 1 <= int(match[5]) <= PUBLISHED[name][1] and 1 <= int(match[1]) <= SETUPS[name]:
             if path.stem in missing_samples(name):
                 left_out[path.stem] = "on the official list of samples with missing skeletons"
             else:
@@ -86,8 +85,8 @@ def read_ntu(tree: Path, name: Name, store: Path, *, workers: int = 1, report: R
     if not found:
         raise DataError(tree, f"no file that can be used; expected files like S001C001P001R001A001.skeleton of {name}")
     sources = [_source(path) for _, path in sorted(found.items())]
-    classes = [action.name for action in load_descriptions("ntu120")[: CLASSES[name]]]
-    return build(store, empty_set(name, classes), sources, _read, left_out=left_out, workers=workers, report=report)
+    empty = empty_set(name, class_names(name))
+    return build(store, empty, sources, _read, left_out=left_out, workers=workers, report=report)
 
 
 @cache
@@ -133,8 +132,33 @@ def _read(source: Source) -> list[Raw | str]:
         return [choose_bodies(list(recording))]
 
 
+class Tracked(NamedTuple):
+    """A body: the N frames it is there in, its joints (N, 25, 3) in metres, and which of them are seen, (N, 25)."""
+
+    times: NDArray[np.int64]
+    joints: NDArray[np.float32]
+    seen: BoolArray
+
+
 def choose_bodies(frames: Sequence[SkeletonFrame]) -> Raw | str:
-    """The two bodies of a recording that move most, by the sensor's ids; the one that moves most is body 0.
+    """The two bodies of a recording (T frames) that move most, by the sensor's ids; see `main_bodies`."""
+    places: dict[int, list[tuple[int, int]]] = {}
+    for t, frame in enumerate(frames):
+        for m, track in enumerate(frame.track_ids.tolist()):
+            places.setdefault(track, []).append((t, m))
+    bodies = [
+        Tracked(
+            np.array([t for t, _ in place]),
+            np.stack([frames[t].joints[m] for t, m in place]),
+            np.stack([frames[t].confidence[m] > 0 for t, m in place]),
+        )
+        for place in places.values()
+    ]
+    return main_bodies(bodies, len(frames))
+
+
+def main_bodies(bodies: Sequence[Tracked], frames: int) -> Raw | str:
+    """The two bodies that move most; the one that moves most is body 0.
 
     Motion is the variance of the joints over time, summed, as the dataset's authors do it; bodies that are noise by
     their length or spread are not taken unless there is no other. Kinect gives a person who was lost a new id: a body
@@ -142,28 +166,17 @@ def choose_bodies(frames: Sequence[SkeletonFrame]) -> Raw | str:
     two bodies of each frame instead.
 
     Args:
-        frames: T frames of one clip.
+        bodies: of one clip.
+        frames: T of the clip.
 
     Returns:
         The clip, or why there is none.
     """
-    places: dict[int, list[tuple[int, int]]] = {}
-    for t, frame in enumerate(frames):
-        for m, track in enumerate(frame.track_ids.tolist()):
-            places.setdefault(track, []).append((t, m))
-    bodies = [
-        (
-            np.array([t for t, _ in place]),
-            np.stack([frames[t].joints[m] for t, m in place]),
-            np.stack([frames[t].confidence[m] > 0 for t, m in place]),
-        )
-        for place in places.values()
-    ]
-    bodies = [body for body in bodies if not _is_noise(body[1])] or bodies
-    bodies.sort(key=lambda body: -float(body[1].var(axis=0, dtype=np.float64).sum()))
-    x = np.zeros((len(frames), M, V, 3), np.float32)
-    seen = np.zeros((len(frames), M, V), np.bool_)
-    for times, joints, known in bodies:
+    chosen = [body for body in bodies if not _is_noise(body.joints)] or list(bodies)
+    chosen.sort(key=lambda body: -float(body.joints.var(axis=0, dtype=np.float64).sum()))
+    x = np.zeros((frames, M, V, 3), np.float32)
+    seen = np.zeros((frames, M, V), np.bool_)
+    for times, joints, known in chosen:
         free = next((m for m in range(M) if not seen[times, m].any()), None)
         if free is not None:
             x[times, free], seen[times, free] = joints, known

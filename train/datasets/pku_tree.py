@@ -29,7 +29,7 @@ from train.datasets.clip_journal import Report
 from train.datasets.clip_set import ClipSet
 from train.datasets.clip_sources import Item, M, Raw, Source, V, main_frames, size_of
 from train.datasets.clip_store import build, empty_set
-from train.datasets.described import load_descriptions
+from train.datasets.described import PUBLISHED, class_names
 
 BoolArray = NDArray[np.bool_]
 Name = Literal["pku1", "pku2"]
@@ -39,7 +39,6 @@ WHO = {"pku1": slice(0, 4), "pku2": slice(3, 6)}
 EXAMPLE = {"pku1": "0002-L.txt", "pku2": "A01N02-L.txt"}
 SPLIT = {"pku1": re.compile(r"cross[-_]subject\.txt"), "pku2": re.compile(r"cross[-_]subject[-_]v2\.txt")}
 PROTOCOLS = ("xsub", "xview")
-CLASSES = 51
 TRAIN_CAMERAS = ("M", "R")
 TEST_RECORDINGS = frozenset(f"{number:04}" for number in range(291, 335))
 TEST_SUBJECTS = frozenset(("N02", "N03", "N07"))
@@ -88,8 +87,8 @@ def read_pku(tree: Path, name: Name, store: Path, *, workers: int = 1, report: R
         log.warning("%s left out: %s", stem, reason)
     if not any(source.items for source in sources):
         raise DataError(tree, f"no recording of {name} with labels; expected skeletons and labels {EXAMPLE[name]} ...")
-    classes = [action.name for action in load_descriptions("pku51")]
-    return build(store, empty_set(name, classes), sources, _read, left_out=left_out, workers=workers, report=report)
+    empty = empty_set(name, class_names(name))
+    return build(store, empty, sources, _read, left_out=left_out, workers=workers, report=report)
 
 
 def train_rows(clips: ClipSet, protocol: str) -> BoolArray:
@@ -108,6 +107,15 @@ def train_rows(clips: ClipSet, protocol: str) -> BoolArray:
     if protocol == "xview":
         return np.isin(clips.cameras, TRAIN_CAMERAS)
     raise PosewireError(f"protocol {protocol!r} of {clips.name}: expected one of {', '.join(PROTOCOLS)}")
+
+
+def performances(clips: ClipSet) -> NDArray[np.str_]:
+    """What was recorded in each clip, (N,): its recording's name less the camera's letter, the same in all views.
+
+    Args:
+        clips: of `read_pku`.
+    """
+    return np.array([name.partition("-")[0] for name in clips.names.tolist()], np.str_)
 
 
 def _find(tree: Path, name: Name) -> tuple[dict[str, Path], dict[str, Path], Path | None]:
@@ -165,7 +173,7 @@ def _items(name: Name, stem: str, labels: dict[str, Path], training: frozenset[s
             fields = line.replace(b",", b" ").split()
             if len(fields) not in (3, 4):
                 raise lines.fault(f"{len(fields)} columns; expected {expected}")
-            label = lines.integer(fields[0], 1, CLASSES, "the class")
+            label = lines.integer(fields[0], 1, PUBLISHED[name][1], "the class")
             start, stop = (lines.integer(field, 0, NEVER, "a frame") for field in fields[1:3])
             yield Item(f"{stem}:{place}", label - 1, subject, camera, TRAIN if trains else TEST, (start, stop))
             place += 1

@@ -8,7 +8,6 @@ tools/data/README.md: a dictionary of `split` and `annotations`, these with `fra
 
 from __future__ import annotations
 
-import logging
 import pickle
 import re
 from collections.abc import Callable
@@ -18,18 +17,14 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.frame50 import FRAMES
-from models.graph import JOINTS
-from train.datasets.archive import Body, DataError
+from train.datasets.archive import DataError
+from train.datasets.clip_journal import Report
 from train.datasets.clip_set import ClipSet
-from train.datasets.described import load_descriptions
-from train.datasets.labelled import Clip
-from train.datasets.packed import preprocess_clips
+from train.datasets.clip_sources import Item, Raw, Source, V, size_of
+from train.datasets.clip_store import build, digest_of, empty_set, open_store
+from train.datasets.described import PUBLISHED, class_names
+from train.datasets.ntu_tree import Tracked, main_bodies
 
-CLASSES = {"ntu60": 60, "ntu120": 120}
-BODIES = 2
-CHUNK = 1024
-"""Clips that are preprocessed at once."""
 NAME = re.compile(r"(S\d{3})(C\d{3})(P\d{3})R\d{3}A(\d{3})")
 NUMBERS = re.compile(r"[<>|=]?[fiu][1248]|[|]?b1")
 """Types of arrays that hold numbers and nothing else."""
@@ -38,54 +33,53 @@ FAILURES = (
     MemoryError, RuntimeError, ImportError,
 )  # fmt: skip
 """What unpickling damaged files raises."""
-log = logging.getLogger(__name__)
 
 
-def read_pyskl(path: Path, name: Literal["ntu60", "ntu120"]) -> ClipSet:
-    """The clips of one of pyskl's 3-D pickles.
+def read_pyskl(path: Path, name: Literal["ntu60", "ntu120"], store: Path, *, report: Report | None = None) -> ClipSet:
+    """The clips of one of pyskl's 3-D pickles, kept in a store: see `train.datasets.clip_store.build`.
 
-    All of it is in memory: at its peak about the file's size and 30 kB for each clip, 6 GB for NTU RGB+D 120.
+    A pickle is read whole, once: at its peak it takes about the file's size of memory.
+
+    Args:
+        path: the file; one of the same name and size is taken for the same.
+        name: what it is of.
+        store: folder of the store.
+        report: where progress goes.
 
     Returns:
-        Clips (N, 3, 50, 25, 2) in the file's order, with subjects such as "P001", cameras "C001" and setups "S001";
-        the log counts those that nobody is seen in, which are left out.
+        Clips in the file's order, as `train.datasets.ntu_tree` makes them of the same joints, with subjects such as
+        "P001", cameras "C001" and setups "S001".
 
     Raises:
-        DataError: it is no such pickle, holds anything but arrays of numbers in containers, or holds 2-D poses.
+        DataError: it is no such pickle, holds anything but arrays of numbers in containers, holds 2-D poses, nobody is
+            seen in any clip, or the store cannot be written.
     """
-    annotations = _annotations(path)
-    count = len(annotations)
-    clips = np.zeros((count, 3, FRAMES, len(JOINTS), BODIES), np.float32)
-    names: list[str] = []
-    annotations.reverse()  # from its end, a list gives back the memory of what is done
-    while annotations:
-        chunk = [
-            _clip(path, annotations.pop(), count - len(annotations), name) for _ in range(min(CHUNK, len(annotations)))
-        ]
-        people = [clip for clip in chunk if clip is not None]
-        if people:
-            made = preprocess_clips(people)
-            clips[len(names) : len(names) + len(people), ..., : made.shape[4]] = made
-            names += [clip.name for clip in people]
-    if not names:
-        raise DataError(path, f"nobody is seen in any of its {count} clips")
-    if len(names) < count:
-        log.warning("%s: left out %d of %d clips in which nobody is seen", path, count - len(names), count)
-    return ClipSet(
-        name=name,
-        classes=tuple(action.name for action in load_descriptions("ntu120")[: CLASSES[name]]),
-        clips=clips[: len(names)],
-        labels=np.array([int(one[17:20]) - 1 for one in names], np.int64),
-        subjects=np.array([one[8:12] for one in names]),
-        cameras=np.array([one[4:8] for one in names]),
-        setups=np.array([one[:4] for one in names]),
-        names=np.array(names),
-    )
+    if not path.is_file():
+        raise DataError(path, "not found; expected a pickle of pyskl, such as ntu60_3danno.pkl")
+    empty = empty_set(name, class_names(name))
+    digest = digest_of(empty, [Source(path, size_of(path), ())])
+    if (ready := open_store(store, digest)) is not None:
+        return ready
+    keypoints: dict[str, NDArray[Any]] = {}
+    sources, left_out = [], {}
+    for place, annotation in enumerate(_annotations(path), 1):
+        if annotation is None:  # what pyskl writes for a file without bodies
+            left_out[f"annotation {place}"] = "no body in any frame"
+            continue
+        item, joints = _clip(path, annotation, place, name)
+        if item.name in keypoints:
+            raise DataError(path, f"{item.name}: has two annotations; expected one of each clip")
+        keypoints[item.name] = joints
+        sources.append(Source(path, 0, (item,)))
+
+    def read(source: Source) -> list[Raw | str]:
+        joints = keypoints[source.items[0].name]
+        return [main_bodies(_bodies(joints), joints.shape[1])]
+
+    return build(store, empty, sources, read, digest=digest, left_out=left_out, report=report)
 
 
 def _annotations(path: Path) -> list[Any]:
-    if not path.is_file():
-        raise DataError(path, "not found; expected a pickle of pyskl, such as ntu60_3danno.pkl")
     try:
         with path.open("rb") as file:
             content = _Unpickler(path, file).load()
@@ -98,11 +92,9 @@ def _annotations(path: Path) -> list[Any]:
     return annotations
 
 
-def _clip(path: Path, annotation: object, place: int, name: str) -> Clip | None:
-    """The clip of an annotation, or None where nobody is seen."""
+def _clip(path: Path, annotation: object, place: int, name: str) -> tuple[Item, NDArray[Any]]:
+    """The clip of an annotation, and its joints (M, T, 25, 3)."""
     where = f"annotation {place}"
-    if annotation is None:  # what pyskl writes for a file without bodies
-        return None
     if not isinstance(annotation, dict):
         raise DataError(path, f"{where}: not a dictionary; expected frame_dir, label, total_frames and keypoint")
     clip_name, label, joints = (annotation.get(key) for key in ("frame_dir", "label", "keypoint"))
@@ -111,20 +103,22 @@ def _clip(path: Path, annotation: object, place: int, name: str) -> Clip | None:
         raise DataError(path, f"{where}: frame_dir is {str(clip_name)[:40]!r}; expected one like S001C001P001R001A001")
     if isinstance(joints, np.ndarray) and joints.ndim == 4 and joints.shape[3] == 2:
         raise DataError(path, f"{clip_name}: poses in an image (2-D); expected 3-D, as in ntu60_3danno.pkl")
-    if not isinstance(joints, np.ndarray) or joints.ndim != 4 or joints.shape[2:] != (len(JOINTS), 3):
+    if not isinstance(joints, np.ndarray) or joints.ndim != 4 or joints.shape[2:] != (V, 3):
         found = joints.shape if isinstance(joints, np.ndarray) else type(joints).__name__
-        raise DataError(path, f"{clip_name}: keypoint is {found}; expected numbers (M, T, {len(JOINTS)}, 3)")
-    if not isinstance(label, int) or label != int(match[4]) - 1 or not 0 <= label < CLASSES[name]:
+        raise DataError(path, f"{clip_name}: keypoint is {found}; expected numbers (M, T, {V}, 3)")
+    if not isinstance(label, int) or label != int(match[4]) - 1 or not 0 <= label < PUBLISHED[name][1]:
         raise DataError(path, f"{clip_name}: label {str(label)[:20]} of {name}; expected its A-number less 1, from 0")
-    bodies = tuple(body for body in map(_body, joints[:BODIES]) if body.confidence.any())
-    return Clip(bodies, np.arange(joints.shape[1]) / 30, str(label), match[3], clip_name) if bodies else None
+    return Item(clip_name, label, match[3], match[2], match[1]), joints
 
 
-def _body(joints: NDArray[Any]) -> Body:
+def _bodies(joints: NDArray[Any]) -> list[Tracked]:
+    """Those of (M, T, 25, 3) who are there in some frame."""
     with np.errstate(invalid="ignore", over="ignore"):  # what does not fit into float32 becomes infinite: not seen
         metres = joints.astype(np.float32)
-    clean = np.where(np.isfinite(metres).all(axis=2, keepdims=True), metres, np.float32(0))
-    return Body(clean, clean.any(axis=2).astype(np.float32))
+    clean = np.where(np.isfinite(metres).all(axis=3, keepdims=True), metres, np.float32(0))
+    seen = clean.any(axis=3)
+    there = [(body, known, np.flatnonzero(known.any(axis=1))) for body, known in zip(clean, seen, strict=True)]
+    return [Tracked(times, body[times], known[times]) for body, known, times in there if len(times)]
 
 
 class _Allowed:

@@ -11,19 +11,18 @@ code; SA-DVAE (ECCV 2024) publishes files of the same kind, of PKU-MMD too.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.methods.method import FEATURES
 from train.datasets.archive import UNREADABLE, DataError
 from train.datasets.splits import Split
 from train.papers.divide import sample_of_each_class
 from train.papers.parts import Division, Part
-
-FEATURES = 256
-"""What an encoder makes of a clip."""
 
 
 def read_features(folder: Path, classes: Sequence[str], split: Split, seed: int = 0) -> Division:
@@ -36,7 +35,8 @@ def read_features(folder: Path, classes: Sequence[str], split: Split, seed: int 
         seed: of the tenth of each class's training clips that validates: who is in them is not published.
 
     Returns:
-        A division of features (N, 256), by the people of the cross-subject protocol.
+        A division of features (N, 256), by the people of the cross-subject protocol; its `rehearsal` is of the twin,
+        where a folder of the twin's name lies beside this one.
 
     Raises:
         DataError: a file is missing, or is not what it should be.
@@ -46,7 +46,18 @@ def read_features(folder: Path, classes: Sequence[str], split: Split, seed: int 
     seen = tuple(place for place in range(len(classes)) if place not in unseen)
     test = _read(folder, "gtest", "g_label", range(len(classes)))
     unseen_test = _read(folder, "ztest", "z_label", unseen)
-    return _division(folder, classes, split, seen, unseen, _keep(test, np.isin(test.labels, seen)), unseen_test, seed)
+    test_seen = _keep(test, np.isin(test.labels, seen))
+    division = _division(folder, classes, split, seen, unseen, test_seen, unseen_test, seed)
+    if not (twin := twin_of(folder)).is_dir():
+        return division
+    return replace(division, rehearsal=read_held_out_features(twin, classes, split, seed))
+
+
+def twin_of(folder: Path) -> Path:
+    """Where the twin of a folder would be: "shift_val_5_r" beside "shift_5_r"."""
+    folder = folder.resolve()
+    encoder, _, rest = folder.name.partition("_")
+    return folder.with_name(f"{encoder}_val_{rest}")
 
 
 def read_held_out_features(folder: Path, classes: Sequence[str], split: Split, seed: int = 0) -> Division:

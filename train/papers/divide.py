@@ -35,7 +35,7 @@ class DivisionError(PosewireError):
 
 
 class Rows:
-    """Some rows of a memory map, read when they are indexed.
+    """Some rows of an array, which may be a memory map, copied or read only when they are indexed.
 
     Args:
         source: (S, ...).
@@ -65,19 +65,20 @@ class Rows:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """That of the memory map."""
+        """That of the source."""
         return self._source.dtype
 
     def take(self, rows: Int64Array) -> Rows:
-        """Some of these rows, not read either."""
+        """Some of these rows, not copied either."""
         return Rows(self._source, self._rows[rows])
 
 
 def divide(clip_set: ClipSet, split: Split, protocol: str, seed: int = 0) -> Division:
     """Divide a dataset.
 
-    Validation holds out every fifth of the training people in natural order, at least one, of each set; where a
-    class would be left without clips to train on, or people are unknown, a tenth of the clips of each class, at random.
+    Validation holds out every fifth of the training people in natural order, at least one, of each set, and of PKU-MMD
+    I, which does not name them, every fifth performance in all its views; where a class would be left without clips to
+    train on, or people are unknown elsewhere, a tenth of the clips of each class, at random.
 
     Args:
         clip_set: the dataset.
@@ -159,7 +160,7 @@ def _train_rows(clip_set: ClipSet, protocol: str) -> BoolArray:
     if protocol == PEOPLE:
         rows = np.zeros(len(clip_set), np.bool_)
         for group in _sets(clip_set):
-            people = _people(clip_set, group)
+            people = _people(clip_set.subjects[group])
             if len(people) < 2:
                 raise DivisionError(f"{clip_set.name}: {len(people)} known subjects; expected 2, to train and to test")
             rows |= group & np.isin(clip_set.subjects, people[::2])
@@ -177,12 +178,13 @@ def _train_rows(clip_set: ClipSet, protocol: str) -> BoolArray:
 
 def _held_out(clip_set: ClipSet, among: BoolArray, seed: int) -> BoolArray:
     """Clips (N,) of a fifth of the people of each set who are in `among`, or else a tenth of those clips."""
+    who = _who(clip_set)
     held = np.zeros(len(clip_set), np.bool_)
     for group in _sets(clip_set):
         mine = group & among
-        people = _people(clip_set, mine)
+        people = _people(who[mine])
         held_people = people[VALIDATED // 2 :: VALIDATED] or people[-1:]
-        own = mine & np.isin(clip_set.subjects, held_people)
+        own = mine & np.isin(who, held_people)
         if own.any() and set(clip_set.labels[mine & ~own]) == set(clip_set.labels[mine]):
             held |= own
         elif mine.any():
@@ -211,23 +213,30 @@ def _sets(clip_set: ClipSet) -> list[BoolArray]:
     return [set_of == name for name in names]
 
 
-def _people(clip_set: ClipSet, rows: BoolArray) -> list[str]:
-    """Known subjects of some clips, in natural order."""
-    return sorted((str(name) for name in np.unique(clip_set.subjects[rows]) if name), key=natural)
+def _who(clip_set: ClipSet) -> NDArray[np.str_]:
+    """Whose clips are held out together, (N,): people, or performances where people are not named but those are."""
+    if clip_set.name == "pku1":
+        from train.datasets import pku_tree
+
+        return pku_tree.performances(clip_set)
+    return clip_set.subjects
+
+
+def _people(names: NDArray[np.str_]) -> list[str]:
+    """Those who are known among the names, in natural order."""
+    return sorted((str(name) for name in np.unique(names) if name), key=natural)
 
 
 def _part(clip_set: ClipSet, rows: BoolArray) -> Part:
-    return _rows_of(Part(clip_set.clips, clip_set.labels), np.flatnonzero(rows))
+    # All clips of NTU RGB+D 120 are gigabytes: they are not copied.
+    taken = np.flatnonzero(rows)
+    return Part(cast("NDArray[Any]", Rows(clip_set.clips, taken)), clip_set.labels[taken])
 
 
 def _rows_of(part: Part, rows: Int64Array) -> Part:
     inputs: Any = part.inputs
-    if isinstance(inputs, Rows):
-        inputs = inputs.take(rows)
-    else:
-        # All clips of NTU RGB+D 120 are gigabytes: what is mapped is not copied.
-        inputs = Rows(inputs, rows) if isinstance(inputs, np.memmap) else inputs[rows]
-    return Part(cast("NDArray[Any]", inputs), part.labels[rows])
+    taken = inputs.take(rows) if isinstance(inputs, Rows) else inputs[rows]
+    return Part(cast("NDArray[Any]", taken), part.labels[rows])
 
 
 def _checked(division: Division) -> Division:

@@ -90,7 +90,7 @@ def run(division: Division, options: Options, embed: Embed, report: Report | Non
         "recipe": options.recipe,
         "dataset": division.dataset,
         "split": division.split,
-        **{key: getattr(options, key) for key in ("seed", "texts", "text_model", "encoder", "mask")},
+        **{key: getattr(options, key) for key in ("seed", "texts", "text_model", "encoder")},
         **_judge(division, method, stages),
         "settings": wanted,
     }
@@ -121,7 +121,9 @@ def fitted(division: Division, options: Options, embed: Embed) -> Fitted:
 
 def _settings(division: Division, options: Options) -> dict[str, Any]:
     """All that figures depend on."""
-    told = {key: value for key, value in asdict(options).items() if key not in ("run", "generalised")}
+    kind = method_class(options.recipe)
+    without = {"run", "generalised"} if kind.needs_masked else {"run", "generalised", "mask"}
+    told = {key: value for key, value in asdict(options).items() if key not in without}
     method, encoder = fitting_schedule(division, options), pretraining_schedule(division, options)
     return {
         "version": VERSION,
@@ -129,7 +131,7 @@ def _settings(division: Division, options: Options) -> dict[str, Any]:
         "data": division.digest,
         "described": digest_of(class_texts(division, options.texts)),
         "unseen": [division.classes[k] for k in division.unseen],
-        "schedules": [asdict(method)] if method_class(options.recipe).end_to_end else [asdict(encoder), asdict(method)],
+        "schedules": [asdict(method)] if kind.end_to_end else [asdict(encoder), asdict(method)],
         "arguments": arguments(options.recipe, division.dataset),
         "alpha": alpha(division.dataset),
     }

@@ -76,7 +76,7 @@ def open_division(
         split: as `train.datasets.splits` names them.
         protocol: of `PROTOCOLS`; features have the cross-subject one only.
         seed: of the clips held out at random.
-        store: folder of all experiments; clips of raw trees are kept in it.
+        store: folder of all experiments; clips of raw trees and of pyskl's files are kept in it.
         workers: processes that read a raw tree.
         report: where progress of reading goes.
 
@@ -90,9 +90,10 @@ def open_division(
     if (folder := _features(dataset, data, wanted)) is not None:
         if protocol != "xsub":
             raise NoData(f"{folder}: features by the protocol xsub; expected that instead of {protocol!r}")
+        from train.datasets.described import class_names
         from train.datasets.synse_features import read_features
 
-        return read_features(folder, _classes(dataset), wanted, seed)
+        return read_features(folder, class_names(dataset), wanted, seed)
     from train.papers.divide import divide
 
     clip_set = open_clips(dataset, data, store=store, workers=workers, report=report)
@@ -102,18 +103,20 @@ def open_division(
 def open_clips(dataset: str, data: Path, *, store: Path, workers: int = 1, report: Report | None = None) -> ClipSet:
     """All clips of a dataset; see `open_division`.
 
-    A raw tree is read once and kept in `store`/clips/NAME; the clips of files are kept in memory for a while, for
+    Raw trees and pyskl's files are read once and kept in `store`/clips; packed sets are kept in memory for a while, for
     experiments come in rows.
     """
     if dataset not in LARGE:
         return _packed(dataset, data.resolve())
-    if data.is_file():
-        return _pyskl(dataset, data.resolve())
     kept = store / "clips" / dataset
     if dataset in ("ntu60", "ntu120"):
+        ntu = cast('Literal["ntu60", "ntu120"]', dataset)
+        if data.is_file():
+            from train.datasets.pyskl import read_pyskl
+
+            return read_pyskl(data, ntu, kept.with_name(f"{dataset}-pyskl"), report=report)
         from train.datasets.ntu_tree import read_ntu
 
-        ntu = cast('Literal["ntu60", "ntu120"]', dataset)
         return read_ntu(data, ntu, kept, workers=workers, report=report)
     from train.datasets.pku_tree import read_pku
 
@@ -125,13 +128,6 @@ def _packed(dataset: str, data: Path) -> ClipSet:
     from train.datasets.packed import read_packed
 
     return read_packed(data, dataset.split("+"))
-
-
-@lru_cache(maxsize=1)
-def _pyskl(dataset: str, data: Path) -> ClipSet:
-    from train.datasets.pyskl import read_pyskl
-
-    return read_pyskl(data, cast('Literal["ntu60", "ntu120"]', dataset))
 
 
 def _check(dataset: str, data: Path, split: str) -> Split:
@@ -152,23 +148,31 @@ def _check(dataset: str, data: Path, split: str) -> Split:
         raise NoData(f"{data}: not found; expected {EXPECTED[dataset]}")
     if data.is_dir() and _features(dataset, data, wanted) is None:
         if folders := _feature_folders(data):
-            names = ", ".join(folder.name for folder in folders[:LISTED])
-            raise NoData(f"{data}: has features of other splits ({names}); expected those of {dataset} {split}")
+            names = ", ".join(folder.name + ("" if _labels(folder) else " unreadable") for folder in folders[:LISTED])
+            raise NoData(
+                f"{data}: has features of other splits ({names}); expected those of {dataset} {split}, with clips of "
+                "each of its unseen classes"
+            )
         if not _has_raw(data, ".skeleton" if dataset.startswith("ntu") else ".txt"):
             raise NoData(f"{data}: has no data of {dataset}; expected {EXPECTED[dataset]}")
     return wanted
 
 
 def _features(dataset: str, data: Path, split: Split) -> Path | None:
-    """The folder of a split's features, in a folder or below it: its unseen clips are of the split's classes."""
+    """The folder of a split's features, in a folder or below it: its unseen clips are of just the split's classes.
+
+    One without clips of some of them is not taken: it may be of another split, which has those classes among others.
+    """
     if dataset not in LARGE:
         return None
-    unseen = set(split.places(_classes(dataset)))
-    return next((folder for folder in _feature_folders(data) if _labels(folder) <= unseen), None)
+    from train.datasets.described import class_names
+
+    unseen = set(split.places(class_names(dataset)))
+    return next((folder for folder in _feature_folders(data) if _labels(folder) == unseen), None)
 
 
 def _labels(folder: Path) -> set[int]:
-    """Classes of the unseen clips; none where they cannot be told, which whoever reads the folder will say."""
+    """Classes of the unseen clips; none where they cannot be read."""
     try:
         return set(np.load(folder / "z_label.npy", allow_pickle=False).ravel().tolist())
     except (OSError, ValueError, EOFError):
@@ -183,11 +187,3 @@ def _feature_folders(data: Path) -> list[Path]:
 
 def _has_raw(data: Path, suffix: str) -> bool:
     return any(name.endswith(suffix) for _, _, names in os.walk(data) for name in names)
-
-
-def _classes(dataset: str) -> tuple[str, ...]:
-    from train.datasets.described import load_descriptions
-
-    if dataset.startswith("ntu"):
-        return tuple(one.name for one in load_descriptions("ntu120"))[: int(dataset.removeprefix("ntu"))]
-    return tuple(one.name for one in load_descriptions("pku51"))

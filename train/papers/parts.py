@@ -20,7 +20,7 @@ class Part:
 
     Attributes:
         inputs: (N, 3, 50, 25, M) float32 clips as `models.frame50` makes them, or (N, 256) float32 features; may be a
-            memory map. Index it by increasing rows.
+            memory map or `train.papers.divide.Rows`. Index it by increasing rows.
         labels: (N,) int64, rows of the division's classes.
     """
 
@@ -42,6 +42,8 @@ class Division:
         train: of seen classes, of the people (cameras, setups) to learn from.
         validation: of seen classes, held out from those: what models are selected by.
         test_seen, test_unseen: of the people (cameras, setups) to test on.
+        rehearsal: a division of other features, in which some of the seen classes play the unseen ones and were not
+            seen by the encoder either; what a gate is fitted on (see `train.papers.generalised`), where it is given.
     """
 
     dataset: str
@@ -53,6 +55,7 @@ class Division:
     validation: Part
     test_seen: Part
     test_unseen: Part
+    rehearsal: Division | None = None
 
     @property
     def digest(self) -> str:

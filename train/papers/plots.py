@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FloatArray = NDArray[Any]
-TITLE = 30
-"""Characters of a class's name that are shown."""
+TITLE, LEGEND = 30, 60
+"""Characters of a class's name that are shown, beside a matrix and in a legend."""
+FEW = 3
+"""Points of a curve that each have a tick of their own."""
 MOST_POINTS = 4000
 """Clips on a map; of more, every so many-th is drawn."""
 
@@ -38,13 +40,21 @@ def curves(log: Path, title: str) -> Figure:
         values = np.array([[float(cell) for cell in row] for row in rows]).reshape(len(rows), len(head))
     except (OSError, ValueError) as error:
         raise PlotError(f"{log}: no log of a training ({error}); expected lines of a step, a loss, scores") from error
+    from matplotlib.ticker import MaxNLocator
+
     figure = _figure(7, 4.2)
     axes = figure.add_subplot()
     axes.plot(values[:, 0], values[:, 1], color=BLUE, marker=".")
     axes.set_xlabel(head[0])
+    if len(values) <= FEW:
+        axes.set_xticks(values[:, 0])
+        axes.set_xlim(0, 1.1 * values[:, 0].max(initial=1))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_ylabel(head[1], color=BLUE)
     if (values[:, 1] >= 0).all():
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.05 * values[:, 1].max(initial=1e-9))
     if len(head) > 2:
         other = axes.twinx()
         for column, line in zip(range(2, len(head)), ("-", "--", ":", "-."), strict=False):
@@ -103,23 +113,33 @@ def embedding_map(
     clips, plane = _principal(np.asarray(embedded, np.float64))
     rows = np.asarray(labels, np.int64)
     chosen = np.arange(0, len(rows), 1 + (len(rows) - 1) // MOST_POINTS)
-    figure = _figure(8.2, max(5.2, 0.21 * len(names) + 1))
+    longest = min(max(map(len, names)), LEGEND)
+    figure = _figure(8.2 + 0.06 * max(longest - TITLE, 0), max(5.2, 0.21 * len(names) + 1))
     axes = figure.add_subplot()
     for row, name in enumerate(names):
         ink, marker = _ink(row), "ov^sDPX"[row // 20 % 7]
         points = clips[chosen[rows[chosen] == row]]
-        label = _short(name)
+        label = _short(name, LEGEND)
         axes.scatter(points[:, 0], points[:, 1], s=14, color=ink, marker=marker, alpha=0.65, linewidths=0, label=label)
     if anchors is not None:
         texts = (np.asarray(anchors, np.float64) - np.mean(anchors, axis=0)) @ plane
         texts *= np.abs(clips).max() / max(np.abs(texts).max(), 1e-9) * 0.9
         for row, (x, y) in enumerate(texts.tolist()):
             axes.scatter(x, y, s=150, color=_ink(row), marker="*", edgecolors="black", linewidths=0.8, zorder=3)
+        axes.scatter(
+            [],
+            [],
+            s=60,
+            color="white",
+            marker="*",
+            edgecolors="black",
+            linewidths=0.8,
+            label="its text (centred, scaled)",
+        )
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_aspect("equal", "datalim")
     figure.legend(loc="outside right upper", fontsize=8, frameon=False, markerscale=1.6)
-    axes.set_xlabel("stars: the texts, centred and scaled to fit" if anchors is not None else "")
     axes.set_title(title, fontsize=10)
     return figure
 
@@ -141,8 +161,8 @@ def _ink(row: int) -> Any:
     return colormaps["tab20"]((2 * row % 20 + row // 10 % 2) / 19.5)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= TITLE else name[: TITLE - 1] + "…"
+def _short(name: str, most: int = TITLE) -> str:
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -90,17 +90,17 @@ class Table:
             TableError: there is no such row or column.
         """
         for wanted, kind, known in (
-            (rows, "row", [name for row in self.rows for name in (row.key, row.recipe)]),
-            (columns, "column", [name for column in self.columns for name in (column.key, column.dataset)]),
+            (rows, "row", {row.key: row.recipe for row in self.rows}),
+            (columns, "column", {column.key: column.dataset for column in self.columns}),
         ):
-            if lacking := [name for name in wanted if name not in known]:
-                told = ", ".join(dict.fromkeys(known))
+            if lacking := [name for name in wanted if name not in {*known, *known.values()}]:
+                told = ", ".join(known)
                 raise TableError(f"{self.name} has no {kind} {lacking[0]!r}; expected one of {told}")
-        return replace(
-            self,
-            rows=tuple(row for row in self.rows if not rows or {row.key, row.recipe} & set(rows)),
-            columns=tuple(one for one in self.columns if not columns or {one.key, one.dataset} & set(columns)),
-        )
+        kept = tuple(row for row in self.rows if not rows or {row.key, row.recipe} & set(rows))
+        left = tuple(one for one in self.columns if not columns or {one.key, one.dataset} & set(columns))
+        shown = {(row.key, column.key) for row in kept for column in left} & self.published.keys()
+        published = {place: number for place, number in self.published.items() if place in shown}
+        return replace(self, rows=kept, columns=left, published=published)
 
 
 def read_table(name: str) -> Table:

@@ -33,7 +33,8 @@ TEMPERATURES = np.geomspace(1e-3, 1e3, 241)
 """The methods' scores are cosines, logits or log likelihoods: their sizes have nothing in common."""
 REFERENCES = 16
 """Clips of each seen class whose mean is shipped, for actions taught by examples to compete with."""
-TERMS = "non-commercial research use; see README.md beside this file for the terms of the data"
+USE = "non-commercial research use"
+TERMS = f"{USE}; see README.md beside this file for the terms of the data"
 _NTU = "academic, non-commercial research; not to be passed on"
 DATA_TERMS = {
     "ntu60": ("NTU RGB+D (ROSE Lab, NTU Singapore)", _NTU),
@@ -192,13 +193,14 @@ def _card(manifest: Manifest, division: Division) -> str:
         ("sha256 of the weights", f"`{manifest.weights_sha256[:16]}...`"),
     ]
     data = [(name, *DATA_TERMS.get(name, (name, "its owner's"))) for name in parts_of(division.dataset)]
+    terms = f"{USE}; the terms of the data are below" if manifest.terms == TERMS else manifest.terms
     unseen = ", ".join(division.classes[k] for k in division.unseen)
     return f"""# {manifest.training["name"]}
 
 A model of the recipe `{manifest.recipe}`, trained on {len(division.seen)} classes to recognise others by their texts.
 Classes that it never saw: {unseen}.
 
-**Terms of these weights**: {manifest.terms}.
+**Terms of these weights**: {terms}.
 
 {table(("", ""), rows)}
 

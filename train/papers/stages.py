@@ -20,7 +20,7 @@ from models.methods import Method, method_class
 from models.words import facet_texts
 from train.papers.class_texts import class_texts
 from train.papers.fitting import Fitting, Objective
-from train.papers.key_frames import mask_key_frames
+from train.papers.key_frames import Reading, mask_key_frames
 from train.papers.objectives import EndToEnd, OnFeatures, Pretraining, encode
 from train.papers.options import (
     VERSION,
@@ -74,6 +74,11 @@ class Stages:
         self._encoder: nn.Module | None = None
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
+    @property
+    def wants_masked(self) -> bool:
+        """Whether the method learns from clips without their key frames too, and there are clips."""
+        return self._kind.needs_masked and self._options.mask != "none" and not self.given
+
     def encoder(self) -> nn.Module:
         """The frozen encoder; that of an end-to-end recipe is there once `method` was called."""
         if self._encoder is None:
@@ -98,8 +103,7 @@ class Stages:
             return method.cpu()
         train = replace(train, inputs=self.features("train"))
         validation = replace(validation, inputs=self.features("validation"))
-        wants_masked = self._kind.needs_masked and self._options.mask != "none" and not self.given
-        masked = self.features("masked") if wants_masked else None
+        masked = self.features("masked") if self.wants_masked else None
         objective = OnFeatures(method, train, validation, masked, self._seen)
         self._train(self._options.recipe, objective, plan, self._folder, self._method_settings())
         return method
@@ -144,8 +148,8 @@ class Stages:
         return features
 
     def _without_key_frames(self, clips: Float32Array, start: int) -> Float32Array:
-        mask = self._options.mask
-        return clips if mask == "none" else mask_key_frames(clips, mask, seed=self._options.seed + start)
+        reading: Reading = "released" if self._options.mask == "released" else "paper"
+        return mask_key_frames(clips, reading, seed=self._options.seed + start)
 
     def _new_encoder(self, plan: Schedule) -> nn.Module:
         torch.manual_seed(self._options.seed)

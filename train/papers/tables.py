@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from stream.errors import PosewireError
 from train.papers.published import Published, Row, Table
 
 MARKS = {
@@ -17,11 +14,8 @@ MARKS = {
     "2nd": "as quoted by a later paper",
     "noted": "from notes that do not say how it was read",
 }
+UNVERIFIED = "(unverified) published, but nobody here could check the number"
 MINUS = "\N{MINUS SIGN}"
-
-
-class BlockError(PosewireError):
-    """A file's generated block cannot be replaced: one line that says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +119,7 @@ def markdown(table: Table, outcomes: Sequence[Outcome], lacking: Mapping[str, st
     """
     parts = [f"**{table.title}**: top-1 over the unseen classes, %. Source: {table.source}."]
     parts.append(_grid(["method", *(one.title for one in table.columns)], _scores(table, outcomes)))
-    notes = ["Mean ± standard deviation over the runs (splits x seeds)."]
-    if table.published:
-        marks = sorted({one.mark for one in table.published.values() if one.value is not None})
-        told = "; ".join(f"[{mark}] {MARKS[mark]}" for mark in marks)
-        notes.append(f"In brackets: the published number and ours minus it, in points; {told}.")
-    parts.append(" ".join(notes))
+    parts.append(" ".join(f"{note[0].upper()}{note[1:]}." for note in legend(table, outcomes)))
     if table.aligned:
         parts.append("**With alignment** (PGFA, equations 6 to 11; it sees all test clips at once): plain → aligned.")
         parts.append(_grid(["method", *(one.title for one in table.columns)], _arrows(table, outcomes)))
@@ -145,30 +134,19 @@ def markdown(table: Table, outcomes: Sequence[Outcome], lacking: Mapping[str, st
     return "\n\n".join(parts) + "\n"
 
 
-def set_block(path: Path, name: str, text: str) -> None:
-    """Put a text between the two marker comments of its name in a file; at the end of the file if it has none.
-
-    Raises:
-        BlockError: the file cannot be read or written, or has one marker without the other.
-    """
-    begin, end = (f"<!-- posewire reproduce {name}: {what} -->" for what in ("begin", "end"))
-    block = f"{begin}\n{text.strip()}\n{end}\n"
-    target = path.resolve()
-    try:
-        old = target.read_text(encoding="utf-8") if target.exists() else ""
-        if (old.count(begin), old.count(end)) not in ((0, 0), (1, 1)) or old.find(begin) > old.find(end):
-            raise BlockError(f"{path}: its block cannot be told; expected one {begin!r}, then one {end!r}")
-        if begin in old:
-            pattern = re.compile(re.escape(begin) + ".*" + re.escape(end) + "\n?", re.DOTALL)
-            new = pattern.sub(lambda _: block, old)
-        else:
-            new = f"{old.rstrip()}\n\n{block}" if old.strip() else block
-        part = target.with_name(target.name + ".part")
-        part.write_text(new, encoding="utf-8")
-        part.replace(target)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise BlockError(f"{path}: cannot be rewritten ({reason}); expected a text file") from error
+def legend(table: Table, outcomes: Sequence[Outcome]) -> list[str]:
+    """What the scores and all that stands in brackets beside them mean, in phrases; nothing that is not there."""
+    scores = [cell(row, one.key, outcomes) for row in table.rows for one in table.columns]
+    spread = any(one is not None and one.std is not None for one in scores)
+    mean = "mean ± standard deviation over the runs" if spread else "over the runs"
+    told = [f"{mean} (splits x seeds), {len(outcomes)} in all"]
+    numbers = table.published.values()
+    if marks := sorted({one.mark for one in numbers if one.value is not None}):
+        meant = "; ".join(f"[{mark}] {MARKS[mark]}" for mark in marks)
+        told.append(f"in brackets: the published number and ours minus it, in points; {meant}")
+    if any(one.value is None for one in numbers):
+        told.append(UNVERIFIED)
+    return told
 
 
 def beside(ours: Score | None, published: Published | None) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from skeleton_text import POSE, Bodies, moving, write_skeleton
 
 from models.frame50 import frame50
 from stream.errors import PosewireError
@@ -25,25 +26,6 @@ from train.datasets.ntu_tree import (
 )
 
 SAMPLE = Path(__file__).parents[3].parent / "shared/data/samples/ntu_local_only/S001C001P001R001A001.skeleton"
-POSE = np.stack([np.linspace(-0.25, 0.25, 25), np.linspace(-0.9, 0.9, 25), np.full(25, 2.5)], axis=1)
-"""(25, 3): far higher than wide, as people are."""
-Bodies = list[dict[int, np.ndarray]]
-"""Of each frame: joints (25, 3) by id."""
-
-
-def moving(frames: int, speed: float, at: float = 0.0) -> list[np.ndarray]:
-    return [POSE + np.array([at, speed * np.sin(t / 3), 0]) for t in range(frames)]
-
-
-def write_skeleton(path: Path, frames: Bodies) -> None:
-    lines = [str(len(frames))]
-    for bodies in frames:
-        lines.append(str(len(bodies)))
-        for track, joints in bodies.items():
-            lines += [f"{track} 0 1 1 1 1 0 0.02764709 0.05745083 2", "25"]
-            lines += [f"{x:.7g} {y:.7g} {z:.7g} 277.4 191.8 1036.2 519.1 -0.2 0.05 0.96 -0.1 2" for x, y, z in joints]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\r\n".join(lines) + "\r\n")
 
 
 def one(frames: int, speed: float) -> Bodies:

@@ -6,24 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from skeleton_text import POSE, write_labels, write_recording
 
 from stream.errors import PosewireError
 from train.datasets.archive import DataError
 from train.datasets.clip_store import empty_set
-from train.datasets.pku_tree import read_pku, train_rows
-
-POSE = np.stack([np.linspace(-0.25, 0.25, 25), np.linspace(-0.9, 0.9, 25), np.full(25, 2.5)], axis=1)
-
-
-def write_recording(path: Path, bodies: np.ndarray) -> None:
-    """(T, 2, 25, 3), zeros where absent, as the dataset writes them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(" ".join(f"{v:.6f}" for v in frame.ravel()) + " \n" for frame in bodies))
-
-
-def write_labels(path: Path, rows: list[tuple[int, ...]], newline: str = "\n") -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(",".join(map(str, row)) + newline for row in rows))
+from train.datasets.pku_tree import TEST_RECORDINGS, performances, read_pku, train_rows
 
 
 def moving(frames: int, people: int) -> np.ndarray:
@@ -66,6 +54,7 @@ def test_reads_phase_1(tmp_path: Path) -> None:
     )
     assert train_rows(clips, "xview").tolist() == [False] * 3 + [True] * 6
     assert train_rows(clips, "xsub").tolist() == [True] * 6 + [False] * 3
+    assert performances(clips).tolist() == ["0002"] * 6 + ["0291"] * 3
     assert not clips.clips[0, ..., 1].any()
     assert clips.clips[1, ..., 1].any()
     left_out = (tmp_path / "store" / "left_out.txt").read_text()
@@ -79,6 +68,15 @@ def test_reads_phase_1(tmp_path: Path) -> None:
         assert line in left_out
     with pytest.raises(PosewireError, match="protocol 'xset' of pku1: expected one of xsub, xview"):
         train_rows(empty_set("pku1", ()), "xset")
+
+
+def test_the_published_split_of_phase_1(tmp_path: Path) -> None:
+    assert len(TEST_RECORDINGS) == 44
+    for number in (2, 290, 291, 334, 335):
+        write_recording(tmp_path / "tree" / "skeleton" / f"{number:04}-L.txt", moving(20, 1))
+        write_labels(tmp_path / "tree" / "label" / f"{number:04}-L.txt", [(1, 0, 20, 2)])
+    clips = read_pku(tmp_path / "tree", "pku1", tmp_path / "store")
+    assert train_rows(clips, "xsub").tolist() == [True, True, False, False, True]
 
 
 @pytest.mark.parametrize("heading", ["Validataion videos: ", "Validation videos:"])

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,27 +159,55 @@ def test_holding_out_seen_classes_touches_no_test_clip() -> None:
     assert len({holdout_division(division, seed).unseen for seed in range(8)}) > 1
 
 
-def test_memory_maps_are_not_copied(tmp_path: Path) -> None:
-    clips = clip_set()
-    np.save(tmp_path / "clips.npy", clips.clips)
-    mapped = np.load(tmp_path / "clips.npy", mmap_mode="r")
-    division = divide(clip_set(clips=mapped), SPLIT, "people")
-    expected = divide(clips, SPLIT, "people")
-    for one in (division, holdout_division(division, 0)):
-        for part in parts(one):
-            assert isinstance(part.inputs, Rows)
-            assert (len(part.inputs), part.inputs.shape, part.inputs.dtype) == (len(part), (len(part), 1), np.float32)
-            assert part.inputs.ndim == 2
-            assert part.inputs._source is mapped
-    read, whole = division.train.inputs, expected.train.inputs
-    assert type(read[:5]) is np.ndarray
-    np.testing.assert_array_equal(read[2], whole[2])
-    np.testing.assert_array_equal(read[3:9:2], whole[3:9:2])
-    np.testing.assert_array_equal(read[np.array([0, 5, 7])], whole[[0, 5, 7]])
-    np.testing.assert_array_equal(read[whole[:, 0] % 2 == 0], whole[whole[:, 0] % 2 == 0])
-    np.testing.assert_array_equal(
-        holdout_division(division, 0).train.inputs[:], holdout_division(expected, 0).train.inputs
-    )
+def test_clips_are_not_copied(tmp_path: Path) -> None:
+    clips = clip_set().clips
+    np.save(tmp_path / "clips.npy", clips)
+    for source in (clips, np.load(tmp_path / "clips.npy", mmap_mode="r")):
+        division = divide(clip_set(clips=source), SPLIT, "people")
+        for one in (division, holdout_division(division, 0)):
+            for part in parts(one):
+                size = len(part)
+                assert isinstance(part.inputs, Rows)
+                assert (len(part.inputs), part.inputs.shape, part.inputs.dtype) == (size, (size, 1), np.float32)
+                assert part.inputs.ndim == 2
+                assert part.inputs._source is source
+        read, whole = division.train.inputs, clips[sorted(numbers(division.train))]
+        assert type(read[:5]) is np.ndarray
+        np.testing.assert_array_equal(read[2], whole[2])
+        np.testing.assert_array_equal(read[3:9:2], whole[3:9:2])
+        np.testing.assert_array_equal(read[np.array([0, 5, 7])], whole[[0, 5, 7]])
+        np.testing.assert_array_equal(read[whole[:, 0] % 2 == 0], whole[whole[:, 0] % 2 == 0])
+
+
+def test_features_in_memory_are_held_out_as_their_clips_would_be() -> None:
+    division = divide(clip_set(), SPLIT, "people")
+    features = {
+        name: Part(part.inputs[:], part.labels)
+        for name, part in zip(("train", "validation", "test_seen", "test_unseen"), parts(division), strict=True)
+    }
+    for one, other in zip(
+        parts(holdout_division(division, 0)), parts(holdout_division(replace(division, **features), 0)), strict=True
+    ):
+        assert type(other.inputs) is np.ndarray
+        np.testing.assert_array_equal(one.inputs[:], other.inputs)
+
+
+def test_all_views_of_a_performance_are_held_out_together() -> None:
+    shown = [(number, view) for number in range(280, 300) for view in "LMR"]
+    names = np.array([f"{number:04}-{view}:{k}" for number, view in shown for k in range(51)])
+    n = len(names)
+    blank = np.full(n, "")
+    clips = ClipSet(
+        "pku1", tuple(f"class {i}" for i in range(51)), np.arange(n, dtype=np.float32).reshape(n, 1),
+        np.arange(n) % 51, blank, blank, np.where(np.char.partition(names, "-")[:, 0] < "0291", "train", "test"), names,
+    )  # fmt: skip
+    division = divide(clips, split_of("pku1", "46/5"), "xsub")
+    check(division, clips)
+    held = [names[sorted(numbers(part))] for part in (division.validation, division.train)]
+    validated, learned = ({str(name)[:4] for name in part} for part in held)
+    assert validated == {"0282", "0287"}
+    assert learned == {f"{number:04}" for number in range(280, 291)} - validated
+    assert len(division.validation) == 2 * 3 * 46
 
 
 def test_what_cannot_be_divided() -> None:

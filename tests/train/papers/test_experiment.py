@@ -16,9 +16,12 @@ import pytest
 import torch
 from tiny_experiment import CLASSES, DIM, division, embed
 
+from models.alignment import align
 from models.errors import ModelError
 from train.papers.experiment import Fitted, Options, fitted, folder_of, run
 from train.papers.options import FIGURES
+from train.papers.parts import Part
+from train.papers.recipes import alpha
 from train.runs import ResumeError
 
 ROOT = Path(__file__).parents[3]
@@ -86,7 +89,7 @@ def test_an_unknown_recipe_or_encoder_is_refused_and_leaves_nothing(tmp_path: Pa
 
 def test_other_features_of_the_tests_change_figures_but_no_weights(tmp_path: Path) -> None:
     given = division()
-    other = replace(given, test_unseen=replace(given.test_unseen, inputs=given.test_unseen.inputs * 3))
+    other = replace(given, test_unseen=replace(given.test_unseen, inputs=given.test_unseen.inputs[:] * 3))
     first = run(given, options("smie", tmp_path / "a"), embed)
     second = run(other, options("smie", tmp_path / "b"), embed)
     assert first["digest"] != second["digest"]
@@ -102,12 +105,41 @@ def test_what_was_fitted_is_what_was_judged(recipe: str, tmp_path: Path) -> None
     assert found.texts == [(name,) for name in CLASSES]
     assert found.encoder is not None
     with torch.inference_mode():
-        features = found.encoder(torch.from_numpy(given.test_unseen.inputs))
+        features = found.encoder(torch.from_numpy(given.test_unseen.inputs[:]))
         named = found.method.matcher(found.vectors[list(given.unseen)])(features).argmax(dim=1).numpy()
     assert np.mean(np.array(given.unseen)[named] == given.test_unseen.labels) == pytest.approx(figures["top1"])
     scores, labels = found.validation
     assert scores.shape == (len(given.validation), 4)
     assert (scores.argmax(axis=1) == labels).mean() == pytest.approx(figures["validation"])
+
+
+def test_the_aligned_figure_is_that_of_the_alignment(tmp_path: Path) -> None:
+    random, given = np.random.default_rng(0), division()
+    labels = np.array(given.unseen)[random.integers(0, 2, 101)]
+
+    def features(part: Part) -> Part:
+        return Part(random.normal(size=(len(part), 256)).astype(np.float32), part.labels)
+
+    parts = {name: features(getattr(given, name)) for name in ("train", "validation", "test_seen")}
+    given = replace(given, **parts, test_unseen=features(Part(np.empty((101, 0)), labels)))
+    plain, aligned = [], []
+    for seed in range(3):
+        wanted = options("devise", tmp_path, seed=seed)
+        figures, found = run(given, wanted, embed), fitted(given, wanted, embed)
+        x, vectors = torch.from_numpy(given.test_unseen.inputs), found.vectors[list(given.unseen)]
+        with torch.no_grad():
+            scores = found.method.matcher(vectors)(x)
+            z, anchors = found.method.embed(x), found.method.anchors(vectors)
+        share = alpha(given.dataset)
+        named = [align(z, scores, anchors, share), scores]
+        aligned_by_hand, by_hand = (
+            np.mean(np.array(given.unseen)[one.argmax(dim=1).numpy()] == labels) for one in named
+        )
+        assert figures["aligned_top1"] == pytest.approx(aligned_by_hand)
+        assert figures["top1"] == pytest.approx(by_hand)
+        plain.append(figures["top1"])
+        aligned.append(figures["aligned_top1"])
+    assert plain != aligned  # else the one could be told for the other
 
 
 def kill_at(recipe: str, step: int, folder: Path, epochs: int) -> None:

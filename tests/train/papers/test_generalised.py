@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,12 @@ import torch
 from tiny_experiment import division as clip_division
 from tiny_experiment import embed as embed_randomly
 
+from models.methods import Method
+from train.papers.divide import holdout_division
 from train.papers.experiment import Options, run
-from train.papers.generalised import UNHEARD_OF, linear_logits
+from train.papers.generalised import PARTS, UNHEARD_OF, judge_generalised, linear_logits
 from train.papers.parts import Division, Part
+from train.papers.stages import Stages
 
 DIM, SEEN, UNSEEN = 10, 24, 4
 CLASSES = tuple(f"class {k}" for k in range(SEEN + UNSEEN))
@@ -46,8 +50,69 @@ def test_classes_that_lie_well_apart_are_told_apart(tmp_path: Path) -> None:
     assert figures["top1"] > 0.95
     found = figures["generalised"]
     assert found["n"] == {"seen": 120, "unseen": 20}
+    assert found["gate"] == "held-out classes"
     assert found["harmonic"] > 0.9
     assert found["ungated"]["harmonic"] > 0.8
+
+
+def twin() -> Division:
+    """What an encoder that has seen fewer classes makes of other clips: its features lie elsewhere."""
+    own = holdout_division(separable(), 0)
+    turned = {name: Part(-getattr(own, name).inputs[:, ::-1], getattr(own, name).labels) for name in PARTS}
+    return replace(own, **turned)
+
+
+def test_a_gate_is_fitted_on_the_twin_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsed: list[tuple[Division, object]] = []
+    whole = Stages.rehearsed
+
+    def watched(stages: Stages, division: Division, masked: np.ndarray | None = None) -> Method:
+        rehearsed.append((division, masked))
+        return whole(stages, division, masked)
+
+    monkeypatch.setattr(Stages, "rehearsed", watched)
+    given = replace(separable(), rehearsal=twin())
+    assert given.digest == separable().digest
+    found = run(given, Options("devise", epochs=60, generalised=True, run=tmp_path), embed)["generalised"]
+    assert rehearsed == [(given.rehearsal, None)]
+    assert found["gate"] == "published twin"
+    assert found["harmonic"] > 0.9
+
+
+def test_a_twin_may_hold_out_more_classes_than_are_unseen(tmp_path: Path) -> None:
+    given = replace(separable(), rehearsal=twin())
+    assert given.rehearsal is not None
+    unseen = (*given.rehearsal.unseen, given.rehearsal.seen[0])
+    more = replace(given.rehearsal, seen=given.rehearsal.seen[1:], unseen=tuple(sorted(unseen)))
+    more = replace(more, train=_of(more.train, more.seen), validation=_of(more.validation, more.seen))
+    more = replace(more, test_seen=_of(more.test_seen, more.seen))
+    found = run(replace(given, rehearsal=more), Options("devise", epochs=60, generalised=True, run=tmp_path), embed)[
+        "generalised"
+    ]
+    assert found["harmonic"] > 0.9
+
+
+def _of(part: Part, classes: tuple[int, ...]) -> Part:
+    rows = np.isin(part.labels, classes)
+    return Part(part.inputs[rows], part.labels[rows])
+
+
+def test_a_rehearsal_of_smie_has_its_hinge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsed: list[tuple[Division, np.ndarray | None]] = []
+    monkeypatch.setattr(
+        Stages,
+        "rehearsed",
+        lambda stages, division, masked=None: rehearsed.append((division, masked)) or stages.method(),
+    )
+    given = clip_division()
+    stages = Stages(given, Options("smie", epochs=1, pretrain_epochs=1, run=tmp_path), embed_randomly, None)
+    judge_generalised(given, stages.method(), stages, 0)
+    ((inner, masked),) = rehearsed
+    assert masked is not None
+    assert len(masked) == len(inner.train) < len(given.train)
+    for features, without in zip(inner.train.inputs, masked, strict=True):
+        (row,) = np.flatnonzero((stages.features("train") == features).all(axis=1))
+        np.testing.assert_array_equal(without, stages.features("masked")[row])
 
 
 @pytest.mark.parametrize("recipe", ["smie", "pgfa", "cada-vae"])
@@ -69,7 +134,7 @@ def test_it_can_be_asked_for_later_and_does_not_change_the_rest(tmp_path: Path) 
     first = run(given, Options("devise", epochs=2, run=tmp_path), embed)
     second = run(given, Options("devise", epochs=2, generalised=True, run=tmp_path), embed)
     assert second["digest"] == first["digest"]
-    assert second["generalised"].keys() == {"seen", "unseen", "harmonic", "ungated", "n"}
+    assert second["generalised"].keys() == {"seen", "unseen", "harmonic", "ungated", "n", "gate"}
     assert run(given, Options("devise", epochs=2, run=tmp_path), embed) == second
 
 

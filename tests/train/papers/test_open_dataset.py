@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from paper_data import LEAVE, UNION, write_features, write_ntu, write_union
+from paper_data import LEAVE, UNION, write_features, write_ntu, write_pku, write_twin, write_union
+from tiny_experiment import embed
 
 from stream.errors import PosewireError
+from train.datasets.archive import DataError
 from train.datasets.splits import SplitError, split_of
+from train.papers.experiment import Options, run
 from train.papers.open_dataset import NoData, default_protocol, missing, open_clips, open_division
 
 
@@ -38,10 +41,41 @@ def test_features_of_the_split_are_found_below_a_folder(tmp_path: Path) -> None:
     direct = open_division("ntu60", tmp_path / "shift_12_r", "48/12", "xsub", store=tmp_path / "run")
     np.testing.assert_array_equal(direct.train.inputs, division.train.inputs)
     assert missing("ntu60", tmp_path, ["smie-1"]) == (
-        f"{tmp_path}: has features of other splits (shift_12_r, shift_5_r); expected those of ntu60 smie-1"
+        f"{tmp_path}: has features of other splits (shift_12_r, shift_5_r); expected those of ntu60 smie-1, with clips "
+        "of each of its unseen classes"
     )
     with pytest.raises(NoData, match="expected that instead of 'xview'"):
         open_division("ntu60", tmp_path, "55/5", "xview", store=tmp_path / "run")
+
+
+def test_features_without_clips_of_an_unseen_class_or_without_readable_labels_are_not_taken(tmp_path: Path) -> None:
+    folder = write_features(tmp_path / "shift_5_r", split_of("ntu60", "55/5"), 60)
+    labels = np.load(folder / "z_label.npy")
+    for said, content in (("(shift_5_r)", labels[labels != 26]), ("(shift_5_r unreadable)", np.empty(0, np.int64))):
+        np.save(folder / "z_label.npy", content)
+        assert said in str(missing("ntu60", tmp_path, ["55/5"]))
+    (folder / "z_label.npy").write_bytes(b"")
+    assert "(shift_5_r unreadable)" in str(missing("ntu60", tmp_path, ["55/5"]))
+
+
+def test_the_twin_beside_the_features_is_for_the_gate(tmp_path: Path) -> None:
+    split = split_of("ntu60", "55/5")
+    folder = write_features(tmp_path / "shift_5_r", split, 60)
+    assert open_division("ntu60", tmp_path, "55/5", "xsub", store=tmp_path / "run").rehearsal is None
+    held, seen = (0, 3, 7, 8, 9), [k for k in range(60) if k not in (0, 3, 7, 8, 9, *split.unseen)]
+    write_twin(tmp_path / "shift_val_5_r", np.array(seen), np.array(held))
+    for data in (tmp_path, folder):
+        division = open_division("ntu60", data, "55/5", "xsub", store=tmp_path / "run")
+        assert division.rehearsal is not None
+        assert division.rehearsal.unseen == held
+        assert division.rehearsal.seen == tuple(seen)
+        assert (len(division.rehearsal.test_seen), len(division.rehearsal.test_unseen)) == (300, 30)
+        assert not set(division.rehearsal.train.labels.tolist()) & {*held, *division.unseen}
+    options = Options("devise", epochs=1, generalised=True, run=tmp_path / "run")
+    assert run(division, options, embed)["generalised"]["gate"] == "published twin"
+    (tmp_path / "shift_val_5_r" / "val.npy").unlink()
+    with pytest.raises(DataError, match=r"shift_val_5_r/val\.npy: not found"):
+        open_division("ntu60", tmp_path, "55/5", "xsub", store=tmp_path / "run")
 
 
 def test_a_raw_tree_is_read_once_and_kept(tmp_path: Path) -> None:
@@ -88,3 +122,21 @@ def test_wrong_names_list_the_right_ones(data: Path, tmp_path: Path) -> None:
         open_division(UNION, data, LEAVE, "x-sub", store=tmp_path)
     with pytest.raises(NoData, match="datasets are ntu60, ntu120, pku1, pku2, left, right"):
         open_division("lefty", data, LEAVE, "people", store=tmp_path)
+
+
+@pytest.mark.parametrize("recipe", ["smie", "pgfa"])
+@pytest.mark.parametrize("dataset", ["ntu60", "pku1"])
+def test_a_recipe_is_trained_on_a_raw_tree(dataset: str, recipe: str, tmp_path: Path) -> None:
+    if dataset == "ntu60":
+        tree, split = write_ntu(tmp_path / "tree", (1, 2, 3, 11, 12), (1, 2, 4, 3)), "55/5"
+    else:
+        tree, split = write_pku(tmp_path / "tree", (1, 3, 4, 2, 10), (2, 3, 4, 291)), "46/5"
+    division = open_division(dataset, tree, split, default_protocol(dataset), store=tmp_path / "run")
+    views = 1 if dataset == "ntu60" else 3
+    assert [len(part) for part in (division.train, division.validation)] == [6 * views, 3 * views]
+    assert division.train.inputs.shape[1:] == (3, 50, 25, 2)
+    options = Options(recipe, epochs=1, pretrain_epochs=1, run=tmp_path / "run")
+    figures = run(division, options, embed)
+    assert figures["n"] == len(division.test_unseen) == 2 * views
+    assert set(figures["per_class"]) == {division.classes[k] for k in np.unique(division.test_unseen.labels)}
+    assert 0 <= figures["top1"] <= 1

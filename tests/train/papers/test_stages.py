@@ -78,7 +78,7 @@ def test_kept_features_are_those_of_the_encoder(tmp_path: Path) -> None:
     for part, features in first.items():
         assert np.array_equal(again.features(part), features)
     with torch.inference_mode():
-        expected = again.encoder()(torch.from_numpy(given.test_unseen.inputs)).numpy()
+        expected = again.encoder()(torch.from_numpy(given.test_unseen.inputs[:])).numpy()
     np.testing.assert_allclose(first["test_unseen"], expected, rtol=1e-4, atol=1e-6)
     assert not again.encoder().training
     assert not np.allclose(first["masked"], stages.features("train"))
@@ -90,7 +90,7 @@ def test_features_of_an_encoder_trained_otherwise_are_not_used(tmp_path: Path) -
     other = replace(options("devise", tmp_path), pretrain_epochs=2)
     with pytest.raises(ResumeError, match="on other data or otherwise"):
         Stages(given, other, embed, None).method()
-    changed = replace(given, train=replace(given.train, inputs=given.train.inputs * 2))
+    changed = replace(given, train=replace(given.train, inputs=given.train.inputs[:] * 2))
     with pytest.raises(ResumeError, match="on other data or otherwise"):
         Stages(changed, options("devise", tmp_path), embed, None).method()
 
@@ -101,7 +101,7 @@ def test_the_tests_clips_and_the_unseen_texts_teach_nothing(recipe: str, poison:
     given = division()
 
     def poisoned(part: Part) -> Part:
-        return replace(part, inputs=part.inputs + np.float32(poison))
+        return replace(part, inputs=part.inputs[:] + np.float32(poison))
 
     other = replace(given, test_seen=poisoned(given.test_seen), test_unseen=poisoned(given.test_unseen))
 

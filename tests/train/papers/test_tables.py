@@ -10,9 +10,10 @@ import pytest
 from models.methods import METHODS
 from train.datasets.described import Description
 from train.datasets.splits import split_of
+from train.papers.block import BlockError, check_block, set_block
 from train.papers.published import Table, TableError, read_table, read_tables
 from train.papers.recipes import LARGE, alpha, arguments, pretrain_schedule, schedule
-from train.papers.tables import BlockError, Outcome, cell, comparisons, markdown, score, set_block
+from train.papers.tables import Outcome, cell, comparisons, legend, markdown, score
 
 
 def outcomes(table: Table, values: dict[str, list[tuple[float, float]]], column: str) -> list[Outcome]:
@@ -104,7 +105,9 @@ def test_a_wrong_table_row_or_column_lists_the_right_ones() -> None:
         read_table("smie")
     with pytest.raises(TableError, match="no row 'ridge'; expected one of devise"):
         read_table("own").only(rows=["ridge"])
-    with pytest.raises(TableError, match="no column 'ntu60'; expected one of kinder_gator_46_12, kinder_gator"):
+    with pytest.raises(
+        TableError, match="no column 'ntu60'; expected one of kinder_gator_46_12, kinder_gator_53_5, utd_mhad_22_5, "
+    ):
         read_table("own").only(columns=["ntu60"])
     assert [one.key for one in read_table("own").only(columns=["msrc12"]).columns] == ["msrc12_9_3"]
 
@@ -131,6 +134,31 @@ def test_a_broken_block_is_refused(tmp_path: Path) -> None:
     assert "mine" in path.read_text()
     with pytest.raises(BlockError, match="cannot be rewritten"):
         set_block(tmp_path / "none" / "papers.md", "own", "text")
+
+
+def test_a_fuller_table_is_not_replaced(tmp_path: Path) -> None:
+    path, table = tmp_path / "papers.md", read_table("own")
+    check_block(path, "own", 1, whole=False)
+    set_block(path, "own", markdown(table, outcomes(table, {"smie": [(0.5, 0.6), (0.6, 0.7)]}, "utd_mhad_22_5"), {}))
+    assert "over the runs (splits x seeds), 2 in all." in path.read_text()
+    check_block(path, "own", 2, whole=True)
+    check_block(path, "smie-table2", 1, whole=False)
+    with pytest.raises(BlockError, match="table own of 2 runs, more than 1"):
+        check_block(path, "own", 1, whole=True)
+    with pytest.raises(BlockError, match="expected no --rows and --columns"):
+        check_block(path, "own", 9, whole=False)
+
+
+def test_the_legend_tells_of_what_is_shown() -> None:
+    table = read_table("pgfa-setting1").only(rows=["pgfa"])
+    once = outcomes(table, {"pgfa": [(0.5, 0.6)]}, "ntu60")
+    told = " ".join(legend(table, once))
+    assert told.startswith("over the runs (splits x seeds), 1 in all")
+    assert "[2nd] as quoted by a later paper" in told
+    assert "[img]" not in told
+    assert "(unverified) published" in told
+    assert "unverified" not in " ".join(legend(table.only(columns=["ntu120"]), once))
+    assert legend(read_table("own"), [])[1:] == []
 
 
 def test_schedules_are_the_published_ones_where_there_are() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,16 @@ def test_curves_have_the_points_of_the_log(tmp_path: Path) -> None:
     assert right.lines[0].get_xydata().tolist() == [[10, 25], [20, 50]]  # type: ignore[union-attr]
     assert left.get_ylim()[0] == 0
     assert png(figure).startswith(PNG)
+
+
+@pytest.mark.parametrize(("steps", "ticks"), [([1], [1]), ([2, 4], [2, 4]), (range(1, 9), None)])
+def test_ticks_are_whole_steps(tmp_path: Path, steps: Sequence[int], ticks: list[int] | None) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("step,loss\n" + "".join(f"{step},1.0\n" for step in steps))
+    axes = curves(log, "smie").axes[0]
+    shown = axes.get_xticks().tolist()
+    assert shown == ticks or (ticks is None and all(tick == round(tick) for tick in shown))
+    assert axes.get_xlim()[1] >= max(steps)
 
 
 def test_a_loss_below_zero_is_shown(tmp_path: Path) -> None:
@@ -62,7 +73,8 @@ def test_the_map_is_the_plane_of_most_variance() -> None:
     offsets = np.concatenate([np.asarray(one.get_offsets()) for one in figure.axes[0].collections[:2]])
     expected = np.stack([clips[:, 4], clips[:, 1]], axis=1)
     np.testing.assert_allclose(np.sort(offsets, axis=0), np.sort(expected, axis=0), atol=1e-9)
-    assert len(figure.axes[0].collections) == 4
+    assert len(figure.axes[0].collections) == 5
+    assert [one.get_text() for one in figure.legends[0].get_texts()] == ["wave", "kick", "its text (centred, scaled)"]
     assert png(figure).startswith(PNG)
 
 
