@@ -158,7 +158,7 @@ def kill_at(recipe: str, step: int, folder: Path, epochs: int) -> None:
     assert process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("recipe", ["smie", "pgfa"])
+@pytest.mark.parametrize("recipe", ["smie", pytest.param("pgfa", marks=pytest.mark.slow)])
 def test_a_killed_process_is_gone_on_with_to_the_same_digest(recipe: str, tmp_path: Path) -> None:
     given, plan = division(), {"epochs": 20}
     kill_at(recipe, 7, tmp_path / "killed", **plan)
