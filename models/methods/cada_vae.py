@@ -9,14 +9,13 @@ paper of 2019 has absolute ones.
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn import functional
 
-from models.methods.method import FEATURES, Batch, Matcher, Method
-from models.methods.vae import LinearVAE, divergence, error, kl_weight, latent_classifier, sample, scaled
+from models.methods.method import Batch
+from models.methods.vae import CodeMethod, LinearVAE, divergence, error, kl_weight, sample, scaled
 
 
-class CADAVAE(Method):
-    """A classifier of the codes of texts, applied to the codes of features.
+class CADAVAE(CodeMethod):
+    """One code of a text as a whole, in the space of the clips' codes.
 
     Args:
         text_dim: D of the texts.
@@ -24,8 +23,7 @@ class CADAVAE(Method):
     """
 
     def __init__(self, text_dim: int, latent: int = 100) -> None:
-        super().__init__(text_dim)
-        self.clip = LinearVAE(FEATURES, latent)
+        super().__init__(text_dim, latent)
         self.text = LinearVAE(text_dim, latent)
 
     def loss(self, batch: Batch) -> Tensor:
@@ -37,21 +35,10 @@ class CADAVAE(Method):
         cross = error(self.clip.decode(z_text), x) + error(self.text.decode(z_clip), t)
         return own + cross + kl_weight(batch.progress) * (divergence(*clip) + divergence(*text))
 
-    def matcher(self, texts: Tensor) -> Matcher:
-        """Log-probabilities of a linear softmax classifier that is trained on codes drawn from each text."""
+    def codes(self, texts: Tensor) -> tuple[Tensor, Tensor]:
+        """Of each text as a whole."""
         mu, logvar = self.text(self._scaled(texts))
-        weight, bias = latent_classifier(mu, logvar)
-        return lambda features: functional.log_softmax(
-            functional.linear(self.clip.mu(scaled(features)), weight, bias), dim=1
-        )
-
-    def embed(self, features: Tensor) -> Tensor:
-        """The direction of the code's mean."""
-        return functional.normalize(self.clip.mu(scaled(features)), dim=1)
-
-    def anchors(self, texts: Tensor) -> Tensor:
-        """The directions of the texts' codes."""
-        return functional.normalize(self.text.mu(self._scaled(texts)), dim=1)
+        return mu, logvar
 
     def _scaled(self, texts: Tensor) -> Tensor:
         return scaled(texts.mean(dim=1))

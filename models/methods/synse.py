@@ -9,15 +9,14 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from models.errors import ModelError
-from models.methods.method import FEATURES, Batch, Facet, Matcher, Method
-from models.methods.vae import LinearVAE, divergence, error, kl_weight, latent_classifier, sample, scaled
+from models.methods.method import Batch, Facet
+from models.methods.vae import CodeMethod, LinearVAE, divergence, error, kl_weight, sample, scaled
 
 
-class SynSE(Method):
-    """A classifier of the joined codes of verbs and nouns, applied to the codes of features.
+class SynSE(CodeMethod):
+    """A text's code is that of its verb and that of its noun, joined.
 
     Args:
         text_dim: D of the texts.
@@ -30,10 +29,9 @@ class SynSE(Method):
     facets: ClassVar[tuple[Facet, ...]] = ("verb", "noun")
 
     def __init__(self, text_dim: int, latent: int = 100) -> None:
-        super().__init__(text_dim)
         if latent % 2:
             raise ModelError(f"latent {latent}: expected an even number, half for the verb and half for the noun")
-        self.clip = LinearVAE(FEATURES, latent)
+        super().__init__(text_dim, latent)
         self.verb = LinearVAE(text_dim, latent // 2)
         self.noun = LinearVAE(text_dim, latent // 2)
 
@@ -60,22 +58,7 @@ class SynSE(Method):
         )
         return own + cross + kl_weight(batch.progress) * (divergence(*clip) + divergence(*verb) + divergence(*noun))
 
-    def matcher(self, texts: Tensor) -> Matcher:
-        """Log-probabilities of a linear softmax classifier that is trained on codes drawn from each text's words."""
-        weight, bias = latent_classifier(*self._codes(texts))
-        return lambda features: functional.log_softmax(
-            functional.linear(self.clip.mu(scaled(features)), weight, bias), dim=1
-        )
-
-    def embed(self, features: Tensor) -> Tensor:
-        """The direction of the code's mean."""
-        return functional.normalize(self.clip.mu(scaled(features)), dim=1)
-
-    def anchors(self, texts: Tensor) -> Tensor:
-        """The directions of the joined codes of verb and noun."""
-        return functional.normalize(self._codes(texts)[0], dim=1)
-
-    def _codes(self, texts: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance (K, L) of texts (K, 2, D)."""
+    def codes(self, texts: Tensor) -> tuple[Tensor, Tensor]:
+        """Of verb and noun, joined."""
         verb, noun = self.verb(scaled(texts[:, 0])), self.noun(scaled(texts[:, 1]))
         return torch.cat([verb[0], noun[0]], dim=1), torch.cat([verb[1], noun[1]], dim=1)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from models.methods.method import FEATURES, Matcher, Method
 
 KL_WEIGHT = 0.25
 """What the divergence from the prior counts at the end of its warm-up, about as in CADA-VAE."""
@@ -92,3 +96,37 @@ def latent_classifier(mu: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     return weight.detach(), bias.detach()
+
+
+class CodeMethod(Method):
+    """A classifier of the codes of texts, applied to the codes of features.
+
+    Args:
+        text_dim: D of the texts.
+        latent: dimension L of a clip's code.
+    """
+
+    def __init__(self, text_dim: int, latent: int) -> None:
+        super().__init__(text_dim)
+        self.clip = LinearVAE(FEATURES, latent)
+
+    @abstractmethod
+    def codes(self, texts: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance (K, L) of the codes of texts (K, F, D)."""
+
+    def matcher(self, texts: Tensor) -> Matcher:
+        """Log-probabilities of a linear softmax classifier that is trained on codes drawn from each text."""
+        weight, bias = latent_classifier(*self.codes(texts))
+        return lambda features: functional.log_softmax(functional.linear(self._code(features), weight, bias), dim=1)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """The direction of the code's mean, E = L."""
+        return functional.normalize(self._code(features), dim=1)
+
+    def anchors(self, texts: Tensor) -> Tensor:
+        """The directions of the texts' codes."""
+        return functional.normalize(self.codes(texts)[0], dim=1)
+
+    def _code(self, features: Tensor) -> Tensor:
+        code: Tensor = self.clip.mu(scaled(features))
+        return code

@@ -14,9 +14,10 @@ import numpy as np
 from rich.console import Console
 
 from models.prototypes import OnlinePrototypes
+from stream.commands.evaluate_recipe import check_picture
 from stream.commands.evaluate_view import bar, show_few_shot, show_stream, show_zero_shot
 from stream.commands.options import check_targets
-from stream.commands.outputs import STDOUT, check_picture, replace_file
+from stream.commands.outputs import STDOUT, replace_file
 from stream.commands.replay_view import plural
 from stream.config import Config
 from stream.config_file import load_config

@@ -6,8 +6,8 @@ import json as text
 import sys
 from pathlib import Path
 
-from stream.commands.options import check_targets
-from stream.commands.outputs import STDOUT, check_picture, replace_file
+from stream.commands.options import OptionError, check_targets
+from stream.commands.outputs import STDOUT, replace_file
 from stream.commands.train import Experiment, conduct
 from stream.commands.train_view import show_experiment
 from stream.console import make_console
@@ -42,3 +42,21 @@ def evaluate_recipe(experiment: Experiment, *, json: Path | None, plot: Path | N
         replace_file(plot, png(confusion(figures, str(experiment))))
         console.print(f"picture: {plot}", soft_wrap=True)
     return 0
+
+
+def check_picture(path: Path | None) -> None:
+    """Refuse what is no name of a picture, and pictures where nothing can draw them.
+
+    Raises:
+        OptionError: it is no name of a .png file.
+        PosewireError: matplotlib is not installed.
+    """
+    if path is None:
+        return
+    from train.judging.plots import require_matplotlib
+
+    if path == STDOUT:
+        raise OptionError("--plot -: a picture cannot be shown there; expected the name of a file")
+    if path.suffix.lower() != ".png":
+        raise OptionError(f"--plot {path}: expected the name of a .png file")
+    require_matplotlib()

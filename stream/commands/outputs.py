@@ -45,24 +45,6 @@ def check_checkpoint(folder: Path | None) -> None:
         raise OptionError(f"--out {folder}: holds something else than a checkpoint; expected a new or empty folder")
 
 
-def check_picture(path: Path | None) -> None:
-    """Refuse what is no name of a picture, and pictures where nothing can draw them.
-
-    Raises:
-        OptionError: it is no name of a .png file.
-        PosewireError: matplotlib is not installed.
-    """
-    if path is None:
-        return
-    from train.judging.plots import require_matplotlib
-
-    if path == STDOUT:
-        raise OptionError("--plot -: a picture cannot be shown there; expected the name of a file")
-    if path.suffix.lower() != ".png":
-        raise OptionError(f"--plot {path}: expected the name of a .png file")
-    require_matplotlib()
-
-
 @contextmanager
 def saving(folder: Path) -> Iterator[None]:
     """Tell of a folder that cannot be written in one line."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.alignment import align
+from models.checkpoint import write_whole
 from models.methods import Method, method_class
 from train.papers.class_texts import class_texts
 from train.papers.objectives import top1
@@ -30,7 +31,6 @@ from train.papers.options import (
     fitting_schedule,
     folder_of,
     pretraining_schedule,
-    write_whole,
 )
 from train.papers.parts import Division, local_labels
 from train.papers.recipes import alpha, arguments
@@ -99,7 +99,7 @@ def run(division: Division, options: Options, embed: Embed, report: Report | Non
 
         figures["generalised"] = judge_generalised(division, method, stages, options.seed)
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / FIGURES, json.dumps(figures, indent=1) + "\n")
+    write_whole(folder / FIGURES, json.dumps(figures, indent=1).encode() + b"\n")
     return figures
 
 

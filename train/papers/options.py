@@ -85,10 +85,3 @@ def _shortened(given: Schedule, epochs: int | None) -> Schedule:
     if epochs is None:
         return given
     return replace(given, epochs=epochs, warm_up=round(given.warm_up * epochs / given.epochs))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file, whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

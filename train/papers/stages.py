@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from models.checkpoint import write_whole
 from models.encoders import make_encoder
 from models.methods import Method, method_class
 from models.words import facet_texts
@@ -31,7 +32,6 @@ from train.papers.options import (
     folder_of,
     pretraining_schedule,
     shared_folder,
-    write_whole,
 )
 from train.papers.parts import Division, Part, local_labels
 from train.papers.recipes import Schedule, arguments
@@ -197,7 +197,7 @@ class Stages:
                 report(what, step, fitting.steps, loss, scores)
 
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / TOLD, json.dumps(settings, indent=1, sort_keys=True) + "\n")
+        write_whole(folder / TOLD, json.dumps(settings, indent=1, sort_keys=True).encode() + b"\n")
         run(fitting, folder, resume=True, report=say)
         fitting.keep_best()
         temporary = path.with_suffix(".tmp")

@@ -42,7 +42,7 @@ def test_each_word_has_its_half():
     method = SynSE(DIM, latent=8).eval()
     changed = case.texts.clone()
     changed[:, 1] = changed[:, 1].flip(1)
-    before, after = method._codes(case.texts)[0], method._codes(changed)[0]
+    before, after = method.codes(case.texts)[0], method.codes(changed)[0]
     assert torch.equal(before[:, :4], after[:, :4])
     assert not torch.isclose(before[:, 4:], after[:, 4:]).any()
 
