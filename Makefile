@@ -20,7 +20,8 @@ $(VENV)/.done: pyproject.toml constraints.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
 	  { echo "posewire needs Python 3.11, found '$(PYTHON)'; try: make setup PYTHON=/path/to/python3.11"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[dev,azure]'
+	@$(BIN)/posewire models pull || echo "cameras need this network; later: $(BIN)/posewire models pull"
 	@touch $@
 
 demo: setup
@@ -28,7 +29,7 @@ demo: setup
 	$(BIN)/posewire replay stream/demo --config stream/demo/demo.toml --speed 4 --out out/demo.ndjson --report out/demo.html
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .
