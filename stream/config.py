@@ -7,48 +7,31 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from stream.config_sources import SourceEntry
+from stream.config_types import (
+    Description,
+    FilePath,
+    Flag,
+    Integer,
+    Name,
+    Number,
+    OptionalPath,
+    Probability,
+    Seconds,
+    Section,
+    topic_name,
+)
 from stream.endpoints import check_bind
 from stream.errors import PosewireError
 from stream.events import EventSettings
 from stream.pipeline import PipelineSettings
 from stream.prompts import Prompt
-from stream.topics import check_name, slug
+from stream.topics import slug
 from stream.tracker import TrackerSettings
 from stream.types import Severity
 from stream.window import WindowSettings
-
-# Strict: "8" is no number and "yes" no truth value; a whole number does for a fraction.
-Integer = Annotated[int, Strict()]
-Number = Annotated[float, Strict()]
-Flag = Annotated[bool, Strict()]
-Probability = Annotated[Number, Field(ge=0, le=1)]
-Seconds = Annotated[Number, Field(ge=0, le=3600)]
-
-
-def _topic_name(name: str) -> str:
-    """`check_name` as pydantic wants it: it collects ValueErrors only."""
-    try:
-        return check_name(name)
-    except PosewireError as error:
-        raise ValueError(str(error)) from error
-
-
-def _file_path(path: str) -> str:
-    if not path or "\0" in path:
-        raise ValueError("expected the path of a file or folder")
-    return path
-
-
-def _description(text: str) -> str:
-    if not text.strip():
-        raise ValueError("nothing but white space; expected a description such as 'a person falls'")
-    return text
-
-
-FilePath = Annotated[str, AfterValidator(_file_path)]
-Description = Annotated[str, Field(min_length=3, max_length=300), AfterValidator(_description)]
 
 
 def _disorder(enter: float | None, exit: float | None) -> list[str]:
@@ -57,19 +40,14 @@ def _disorder(enter: float | None, exit: float | None) -> list[str]:
     return []
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Node(Section):
+    """This daemon; an empty `state` is the folder posewire/NAME of $XDG_STATE_HOME, or of ~/.local/state."""
+
+    name: Name = "posewire"
+    state: OptionalPath = ""
 
 
-class Node(_Section):
-    """This daemon."""
-
-    name: str = "posewire"
-
-    _name = field_validator("name")(_topic_name)
-
-
-class Model(_Section):
+class Model(Section):
     """The encoder; `path` is a checkpoint folder, "default" the one that ships."""
 
     path: FilePath = "default"
@@ -78,7 +56,7 @@ class Model(_Section):
     max_batch: Integer = Field(32, ge=1, le=4096)
 
 
-class Windows(_Section):
+class Windows(Section):
     """How the last 50 frames of a person become windows (see `stream.window.WindowSettings`)."""
 
     stride: Integer = Field(8, ge=1, le=50)
@@ -86,7 +64,7 @@ class Windows(_Section):
     gap_s: Annotated[Number, Field(gt=0, le=60)] = 1.0
 
 
-class Tracking(_Section):
+class Tracking(Section):
     """Who is who from frame to frame (see `stream.tracker.TrackerSettings`)."""
 
     gate_m: Annotated[Number, Field(gt=0, le=10)] = 0.5
@@ -95,7 +73,7 @@ class Tracking(_Section):
     max_lost_s: Annotated[Number, Field(gt=0, le=60)] = 1.5
 
 
-class Events(_Section):
+class Events(Section):
     """When events start and end (see `stream.events.EventSettings`); no `enter` or `exit` takes the model's."""
 
     enter: Probability | None = None
@@ -117,32 +95,27 @@ class Events(_Section):
         return self
 
 
-class Background(_Section):
+class Background(Section):
     """What the prompts compete with and nobody is told of."""
 
     texts: tuple[Description, ...] = ("a person stands still", "a person walks", "a person does something else")
     bank: Flag = True
 
 
-class ExamplesSection(_Section):
+class ExamplesSection(Section):
     """Where `posewire teach` keeps actions known by examples; an empty path is nowhere."""
 
-    path: Annotated[str, Field(max_length=4096)] = "examples"
-
-    @field_validator("path")
-    @classmethod
-    def _path(cls, path: str) -> str:
-        return _file_path(path) if path else path
+    path: OptionalPath = "examples"
 
 
 class Prototypes(ExamplesSection):
     """Online prototypes (see `models.prototypes`), and the file that they are kept in; an empty path is memory only."""
 
     enabled: Flag = False
-    path: Annotated[str, Field(max_length=4096)] = ""
+    path: OptionalPath = ""
 
 
-class PromptEntry(_Section):
+class PromptEntry(Section):
     """One `[[prompts]]` block."""
 
     text: Description
@@ -154,7 +127,7 @@ class PromptEntry(_Section):
 
     @model_validator(mode="after")
     def _complete(self) -> PromptEntry:
-        name = _topic_name(self.name) if self.name else slug(self.text)
+        name = topic_name(self.name) if self.name else slug(self.text)
         object.__setattr__(self, "name", name)
         if wrong := _disorder(self.enter, self.exit):
             raise ValueError(wrong[0])
@@ -165,34 +138,21 @@ class PromptEntry(_Section):
         return Prompt(self.name, self.text, self.severity, self.enter, self.exit, self.also)
 
 
-class FileSource(_Section):
-    """A recorded skeleton file, played at its own speed (times `speed`)."""
+class Capture(Section):
+    """When a camera counts as lost (see `stream.sources.reconnecting`).
 
-    kind: Literal["file"]
-    name: str
-    path: FilePath
-    speed: Annotated[Number, Field(gt=0, le=1000)] = 1.0
-    loop: Flag = False
+    Attributes:
+        stall_s: no new image for this long.
+        frozen_s: the very same image for this long makes it be opened again and told of; it does not count as lost.
+        fault_after_s: lost for this long is a fault, told of as an event until it is back.
+    """
 
-    _name = field_validator("name")(_topic_name)
-
-
-class SyntheticSource(_Section):
-    """Stick people that walk and wave, for trying things out."""
-
-    kind: Literal["synthetic"]
-    name: str
-    people: Integer = Field(1, ge=1, le=6)
-    fps: Annotated[Number, Field(gt=0, le=240)] = 30.0
-    seed: Integer = Field(0, ge=0, lt=2**63)
-
-    _name = field_validator("name")(_topic_name)
+    stall_s: Annotated[Number, Field(ge=0.5, le=600)] = 5.0
+    frozen_s: Annotated[Number, Field(ge=1, le=3600)] = 10.0
+    fault_after_s: Annotated[Number, Field(ge=0, le=86_400)] = 30.0
 
 
-SourceEntry = Annotated[FileSource | SyntheticSource, Field(discriminator="kind")]
-
-
-class Publish(_Section):
+class Publish(Section):
     """Where messages go; an empty `skeletons` publishes neither skeletons nor scores."""
 
     events: str = "tcp://127.0.0.1:5556"
@@ -234,7 +194,7 @@ DEFAULT_PROMPTS = (
 )
 
 
-class Config(_Section):
+class Config(Section):
     """The whole file."""
 
     node: Node = Node()
@@ -246,6 +206,7 @@ class Config(_Section):
     examples: ExamplesSection = ExamplesSection()
     prototypes: Prototypes = Prototypes()
     prompts: tuple[PromptEntry, ...] = DEFAULT_PROMPTS
+    capture: Capture = Capture()
     sources: tuple[SourceEntry, ...] = ()
     publish: Publish = Publish()
 

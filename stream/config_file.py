@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from stream.config import Config, ExamplesSection, FileSource, Model, PromptEntry, SourceEntry, SyntheticSource
+from stream.config import Config, ExamplesSection, Model, Node, PromptEntry
+from stream.config_sources import KINDS, PATHS, SECRETS, SourceEntry
 from stream.errors import PosewireError
 
 MAX_VALUE = 80
@@ -62,6 +63,7 @@ def parse_config(data: dict[str, Any], path: Path) -> Config:
     return config.model_copy(
         update={
             "sources": tuple(_anchored(source, path.parent) for source in config.sources),
+            "node": _anchored_node(config.node, path.parent),
             "model": _anchored_model(config.model, path.parent),
             "examples": _anchored_examples(config.examples, path.parent),
             "prototypes": _anchored_examples(config.prototypes, path.parent),
@@ -70,9 +72,12 @@ def parse_config(data: dict[str, Any], path: Path) -> Config:
 
 
 def _anchored(source: SourceEntry, folder: Path) -> SourceEntry:
-    if isinstance(source, FileSource):
-        return source.model_copy(update={"path": str((folder / source.path).resolve())})
-    return source
+    given = {key: getattr(source, key, None) for key in PATHS}
+    return source.model_copy(update={key: str((folder / path).resolve()) for key, path in given.items() if path})
+
+
+def _anchored_node(node: Node, folder: Path) -> Node:
+    return node.model_copy(update={"state": str((folder / node.state).resolve())}) if node.state else node
 
 
 def _anchored_model(model: Model, folder: Path) -> Model:
@@ -112,22 +117,25 @@ def _message(item: dict[str, Any]) -> str:
             return f"kind is {_shown(item['ctx']['tag'])}; expected {_KINDS}"
         case "value_error":
             return str(item["msg"]).removeprefix("Value error, ")
+    if set(item["loc"]) & set(SECRETS):
+        return str(item["msg"])
     return f"{item['msg']}, got {_shown(item['input'])}"
 
 
 def _shown(value: Any) -> str:
     try:
-        return _short(_REPR.repr(value))
+        text = _REPR.repr(value)
     except ValueError:  # Python writes out no number of over 4300 digits
         return "a number of thousands of digits"
+    # The address of a camera at the wrong place may hold its password.
+    return "an address (not shown)" if "://" in text else _short(text)
 
 
 def _short(text: str, limit: int = MAX_VALUE) -> str:
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
-_SOURCES: dict[str, type[BaseModel]] = {"file": FileSource, "synthetic": SyntheticSource}
-_KINDS = " or ".join(_SOURCES)
+_KINDS = ", ".join(list(KINDS)[:-1]) + f" or {list(KINDS)[-1]}"
 
 
 def _sections() -> dict[str, list[str]]:
@@ -137,7 +145,7 @@ def _sections() -> dict[str, list[str]]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             sections[name] = list(field.annotation.model_fields)
     sections["prompts"] = list(PromptEntry.model_fields)
-    return sections | {f"sources of kind {kind}": list(model.model_fields) for kind, model in _SOURCES.items()}
+    return sections | {f"sources of kind {kind}": list(model.model_fields) for kind, model in KINDS.items()}
 
 
 def _unknown(location: tuple[int | str, ...]) -> str:

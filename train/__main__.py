@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 DEFAULT_CHECKPOINT = Path("models/weights/default")
 WINDOWS, SEEN, QUICK = 160_000, 1_500_000, 20_000
 FOLD_SEEN = 60_000
+COUNTS = Path("tests/data/people_counts.toml")
 
 
 def positive(text: str) -> int:
@@ -81,6 +82,17 @@ def parser() -> argparse.ArgumentParser:
     sub = command("speed", "time the papers' recipes beside a straightforward reading of their training", data=False)
     sub.add_argument("--clips", type=several, default=256, help="clips to train on (default 256)")
     sub.add_argument("--repeats", type=positive, default=5, help="how often each is timed (default 5)")
+    sub = command("people", "count the people found in videos against a count by eye", data=False)
+    sub.add_argument("--video", type=Path, nargs="+", required=True, help="video files")
+    sub.add_argument("--counts", type=Path, default=COUNTS, help=f"TOML file of the counts (default {COUNTS})")
+    sub.add_argument("--budget-ms", type=positive, default=60, help="work for an image in the second run (default 60)")
+    sub.add_argument("--network", default="full", help="pose network: lite, full (default) or heavy")
+    sub.add_argument("--max-people", type=positive, default=16, help="people followed at most (default 16)")
+    sub = command("agreement", "compare joints of a video with a depth sensor's of the same moment", data=False)
+    sub.add_argument("--video", type=Path, required=True, help="colour video of an NTU RGB+D clip")
+    sub.add_argument("--skeleton", type=Path, required=True, help="its .skeleton file")
+    sub.add_argument("--network", default="full", help="pose network: lite, full (default) or heavy")
+    sub.add_argument("--fov", type=float, help="angle of view of the camera in degrees (default: by the skeleton)")
     return top
 
 
@@ -101,7 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from train.runs import ResumeError
 
     torch.set_num_threads(options.threads)
-    run = {"fit": fit, "leave-one-out": leave_one_out, "evaluate": evaluate, "speed": speed}[options.command]
+    commands = {"fit": fit, "leave-one-out": leave_one_out, "evaluate": evaluate, "speed": speed}
+    commands |= {"people": people, "agreement": agreement}
+    run = commands[options.command]
     try:
         if "data" in options:
             use_labels_of(options.data)
@@ -194,6 +208,30 @@ def speed(options: argparse.Namespace) -> None:
         f"medians of {options.repeats} rounds; our SMIE includes a hundredth of encoding the clips once, with and "
         f"without key frames\n{table(timings)}\n"
     )
+
+
+def people(options: argparse.Namespace) -> None:
+    """Count the people found in videos, with all the time it takes and with a budget."""
+    from stream.vision import library
+    from train.people import find, read_counts, table
+
+    library("cv2", "rgb").setNumThreads(options.threads)
+    for video in options.video:
+        counts = read_counts(options.counts, video.name)
+        budgets = (None, options.budget_ms / 1000)
+        findings = [find(video, options.network, options.max_people, budget, counts.rate) for budget in budgets]
+        sys.stdout.write(f"{table(video.name, findings, counts)}\n\n")
+        sys.stdout.flush()
+
+
+def agreement(options: argparse.Namespace) -> None:
+    """Compare a video and a skeleton file, and print what was found."""
+    from stream.errors import PosewireError
+    from train.agreement import agreement as found
+
+    if options.fov is not None and not 20 <= options.fov <= 150:
+        raise PosewireError(f"--fov {options.fov:g}: expected 20 to 150 degrees")
+    sys.stdout.write(found(options.video, options.skeleton, network=options.network, fov_deg=options.fov))
 
 
 if __name__ == "__main__":

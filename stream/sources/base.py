@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from stream.errors import SourceError
 from stream.types import NANOSECONDS, SkeletonFrame
 
 
@@ -18,6 +19,10 @@ class SourceTimeout(Exception):
 
 class EndOfSource(Exception):
     """A finite source has delivered its last frame."""
+
+
+class SourceHung(SourceError):
+    """A driver does not return: nothing in this process can open the source again, only a new process can."""
 
 
 class Source(ABC):
@@ -33,6 +38,26 @@ class Source(ABC):
 
     name: str
     live: bool
+
+    @property
+    def dropped(self) -> int:
+        """Images that a live source did not look at because newer ones had come, since it was made."""
+        return 0
+
+    @property
+    def stages(self) -> Mapping[str, float]:
+        """Seconds that each stage of the newest frame took, such as `{"pose": 0.031}`."""
+        return {}
+
+    @property
+    def fingerprint(self) -> int | None:
+        """A number that differs where the newest frame's image does; None for sources without images."""
+        return None
+
+    @property
+    def resolution(self) -> tuple[int, int] | None:
+        """Width and height of the newest frame's image in pixels; None for sources without images."""
+        return None
 
     @abstractmethod
     def open(self) -> None:

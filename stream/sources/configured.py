@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from stream.config import FileSource, SourceEntry
+from stream.config_sources import (
+    AzureKinectSource,
+    FileSource,
+    KinectV2Source,
+    SourceEntry,
+    SyntheticSource,
+    VideoSource,
+)
+from stream.sources import synthetic
 from stream.sources.base import RecordedSource, Source
 from stream.sources.files import open_source
-from stream.sources.synthetic import SyntheticSource
 from stream.types import NANOSECONDS, SkeletonFrame
 
 
@@ -24,6 +31,18 @@ class Looped(RecordedSource):
     def __init__(self, source: RecordedSource) -> None:
         self.name = source.name
         self._source = source
+
+    def close(self) -> None:
+        super().close()
+        self._source.close()
+
+    @property
+    def stages(self) -> Mapping[str, float]:
+        return self._source.stages
+
+    @property
+    def resolution(self) -> tuple[int, int] | None:
+        return self._source.resolution
 
     def frames(self) -> Iterator[SkeletonFrame]:
         """Yield the frames of all rounds; a recording without frames ends at once."""
@@ -46,15 +65,36 @@ class Looped(RecordedSource):
                 shifts[name] = shifts.get(name, 0) + high - low + interval
 
 
+def _wall_clock() -> Callable[[], float]:
+    """A clock of seconds since 1970 that does not jump when the machine's clock is set."""
+    offset = time.time() - time.monotonic()
+    return lambda: offset + time.monotonic()
+
+
 def configured_source(entry: SourceEntry) -> Source:
     """Make the source of one block; it is not open yet.
 
     Raises:
-        SourceError: its file is missing or of no known format.
+        SourceError: its file is missing or of no known format, or what its kind needs is not installed.
     """
-    if isinstance(entry, FileSource):
-        source = open_source(Path(entry.path), name=entry.name)
-        return Looped(source) if entry.loop else source
-    return SyntheticSource(
-        entry.name, people=entry.people, fps=entry.fps, seed=entry.seed, clock=time.time, sleep=time.sleep
-    )
+    # Imported late: each kind needs libraries of its own.
+    match entry:
+        case FileSource():
+            source = open_source(Path(entry.path), name=entry.name)
+            return Looped(source) if entry.loop else source
+        case SyntheticSource():
+            return synthetic.SyntheticSource(
+                entry.name, people=entry.people, fps=entry.fps, seed=entry.seed, clock=_wall_clock(), sleep=time.sleep
+            )
+        case VideoSource():
+            from stream.sources.video import video_source
+
+            return video_source(entry)
+        case AzureKinectSource():
+            from stream.sources.azure_kinect import azure_kinect_source
+
+            return azure_kinect_source(entry)
+        case KinectV2Source():
+            from stream.sources.kinect_v2 import kinect_v2_source
+
+            return kinect_v2_source(entry)
