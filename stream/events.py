@@ -166,7 +166,7 @@ class EventEngine:
         state.suppressed = False
         state.last_above = state.last_sent = t
         state.opened = Event(
-            id=_event_id(self._salt, source, track, prompt.name, hits[0]),
+            id=event_id(self._salt, source, track, prompt.name, hits[0]),
             phase=Phase.START,
             kind=EventKind.ACTION,
             severity=prompt.severity,
@@ -206,7 +206,7 @@ class EventEngine:
         return replace(event, phase=Phase.END, t=max(t, event.t), t_end=state.last_above, reason=reason)
 
 
-def _event_id(salt: str, source: str, track: int, name: str, t_start: int) -> str:
+def event_id(salt: str, source: str, track: int, name: str, t_start: int) -> str:
     """ULID whose random half is a digest of what the event is: the same recording gives the same ids."""
     digest = blake2b(f"{salt}\0{source}\0{track}\0{name}\0{t_start}".encode(), digest_size=10).digest()
     milliseconds = max(t_start, 0) // 1_000_000

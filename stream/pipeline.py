@@ -105,6 +105,7 @@ class Pipeline:
         prototypes: of the prompts with texts, which are the first; needs `embedding`. None: texts alone decide.
 
     Attributes:
+        encoder: the encoder; whoever wants to know more of its work may wrap it.
         prompts: what is watched for.
         counts: frames, windows, and what was left out and why (`late_frames`, `low_coverage`, `gaps` ...);
             `filling` counts the windows of tracks that are too young for a score.
@@ -121,7 +122,7 @@ class Pipeline:
         prototypes: OnlinePrototypes | None = None,
     ) -> None:
         self._settings = settings or PipelineSettings()
-        self._encoder = encoder
+        self.encoder = encoder
         self.prompts = prompts
         self._engine = EventEngine(prompts.prompts, self._settings.events, salt=salt)
         self._sources: dict[str, _SourceState] = {}
@@ -249,7 +250,7 @@ class Pipeline:
         scores: list[tuple[Scores, Float32Array | None]] = []
         for start in range(0, len(windows), self._settings.max_batch):
             batch = windows[start : start + self._settings.max_batch]
-            features = self._encoder.encode(np.stack([w.x for w in batch]), np.stack([w.mask for w in batch]))
+            features = self.encoder.encode(np.stack([w.x for w in batch]), np.stack([w.mask for w in batch]))
             similarity, probability, margin = self.prompts.score(features)
             embeddings = None if self._embedding is None else self._embedding(features)
             if self._prototypes is not None and embeddings is not None:

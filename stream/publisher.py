@@ -19,6 +19,7 @@ from stream.structs import (
     Envelope,
     EventData,
     HeartbeatData,
+    Quantiles,
     ScoreData,
     SkeletonData,
     SourceState,
@@ -80,6 +81,10 @@ def event_data(event: Event) -> EventData:
     )
 
 
+def _nothing() -> tuple[dict[str, Quantiles], dict[str, int]]:
+    return {}, {}
+
+
 class Publisher:
     """Numbers, journals and encodes messages; every method returns the message that is to be sent, in that order.
 
@@ -113,6 +118,8 @@ class Publisher:
         self.prompts: list[PromptInfo] = []
         self.prompts_digest = ""
         self.sources: dict[str, SourceState] = {}
+        self.flow: Callable[[], tuple[dict[str, Quantiles], dict[str, int]]] = _nothing
+        """Gives the latencies and the losses by stage that heartbeats tell of, where they are measured."""
         self._examples: dict[str, Example] = {}
         self._clock = clock
         self._started = time.monotonic()
@@ -190,7 +197,7 @@ class Publisher:
 
         Args:
             source: name of the source, or of the node for the daemon itself.
-            state: running, ended, lost, error or stopped.
+            state: running, lost, faulted, ended, error or stopped.
             detail: one line for a person; cut to `MAX_TEXT` characters.
             frames, dropped: counts since the source started.
             rate_hz: frames per second lately, published to two decimals.
@@ -254,7 +261,7 @@ class Publisher:
     def heartbeat(self) -> Message:
         """Return the next heartbeat."""
         uptime = round(time.monotonic() - self._started, 3)
-        data = HeartbeatData(self.seqs(), uptime, self.states(), self.journal.durable)
+        data = HeartbeatData(self.seqs(), uptime, self.states(), self.journal.durable, *self.flow())
         return self._publish("heartbeat", self.node, None, data)
 
     def _publish(self, kind: str, source: str, t: int | None, data: Data, payload: bytes | None = None) -> Message:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from stream.topics import NAME_PATTERN
 
@@ -16,6 +16,8 @@ MAX_BODIES = 64
 MAX_PROMPTS = 4096
 MAX_TEXT = 2000
 """Characters of the longest prompt or detail."""
+MAX_RATE = 1e6
+MAX_STAGES = 32
 
 Seconds = Annotated[float, Meta(ge=-1e10, le=1e10)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -27,7 +29,8 @@ Label = Annotated[str, Meta(min_length=1, max_length=64)]
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Number = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 Track = Annotated[int, Meta(ge=-1, le=2**63 - 1)]
-Rate = Annotated[float, Meta(ge=0.0, le=1e6)]
+Milliseconds = Annotated[float, Meta(ge=0.0, le=1e9)]
+Rate = Annotated[float, Meta(ge=0.0, le=MAX_RATE)]
 Names = Annotated[list[Name], Meta(max_length=MAX_PROMPTS)]
 Shares = Annotated[list[Share], Meta(max_length=MAX_PROMPTS)]
 Cosines = Annotated[list[Cosine], Meta(max_length=MAX_PROMPTS)]
@@ -80,11 +83,22 @@ class EventData(Struct, frozen=True):
 class SourceState(Struct, frozen=True):
     """What is known of one source (or of the daemon itself)."""
 
-    state: Annotated[Name, Meta(description="running, ended, lost, error or stopped (an open set)")]
+    state: Annotated[Name, Meta(description="running, lost, faulted, ended, error or stopped (an open set)")]
     detail: Annotated[Text, Meta(description="one line for a person; may be empty")]
     frames: Annotated[Count, Meta(description="frames taken from the source since it started")]
-    dropped: Annotated[Count, Meta(description="frames that came and were not processed")]
+    dropped: Annotated[Count, Meta(description="frames and images that came and were not processed")]
     rate_hz: Annotated[Rate, Meta(description="frames per second lately, 2 decimals; 0 where unknown")]
+
+
+class Quantiles(Struct, frozen=True):
+    """How long something took lately, in milliseconds."""
+
+    p50: Annotated[Milliseconds, Meta(description="median")]
+    p99: Annotated[Milliseconds, Meta(description="99th percentile")]
+
+
+Latencies = Annotated[dict[Label, Quantiles], Meta(max_length=MAX_STAGES)]
+Drops = Annotated[dict[Label, Count], Meta(max_length=MAX_STAGES)]
 
 
 class HeartbeatData(Struct, frozen=True):
@@ -94,6 +108,12 @@ class HeartbeatData(Struct, frozen=True):
     uptime_s: Annotated[float, Meta(ge=0.0, le=1e10, description="seconds since the publisher started")]
     sources: Annotated[dict[Name, SourceState], Meta(description="last status of each source")]
     durable: Annotated[bool, Meta(description="whether alarms outlive a restart of the publisher")]
+    latency_ms: Annotated[Latencies, Meta(description="by stage, of the last minute; total is all of them")] = field(
+        default_factory=dict
+    )
+    dropped: Annotated[Drops, Meta(description="by stage, what was lost since the publisher started")] = field(
+        default_factory=dict
+    )
 
 
 class SkeletonData(Struct, frozen=True):

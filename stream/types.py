@@ -145,6 +145,8 @@ class EndReason(StrEnum):
     """What it is an event of is no longer watched for."""
     CRASH = "crash"
     """The process died; closed from the journal at the next start."""
+    RECOVERED = "recovered"
+    """What a fault told of is over: the camera is back."""
 
 
 @dataclass(frozen=True, slots=True)

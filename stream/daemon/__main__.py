@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 
 import msgspec
 
 from models.errors import ModelError
-from stream.daemon.child import Child, Orders
+from stream.daemon.child import REFUSED, Child, Orders
 from stream.errors import PosewireError
 
 ROLES = {
@@ -21,7 +22,7 @@ ROLES = {
 
 
 def main() -> int:
-    """Read the orders, run the role, turn errors that a user can act on into one line and exit code 2."""
+    """Read the orders, run the role, turn errors that a user can act on into one line and exit code `REFUSED`."""
     orders = msgspec.json.decode(sys.stdin.buffer.read(), type=Orders)
     logging.basicConfig(level=logging.INFO, format=f"posewire {orders.name}: %(message)s")
     try:
@@ -29,9 +30,13 @@ def main() -> int:
             code: int = importlib.import_module(ROLES[sys.argv[1]]).main(child)
     except (PosewireError, ModelError) as error:
         logging.getLogger(__name__).error("%s", error)  # the one line says it all
-        return 2
+        return REFUSED
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    logging.shutdown()
+    # Everything is closed by now. What Python does at its end takes seconds where torch is loaded and the machine busy:
+    # time that the next process in the flow would lack for its own last words.
+    os._exit(status)

@@ -1,124 +1,117 @@
 """The capture process: one source, read and handed to the worker.
 
 It is a process of its own because a driver's `read` can block for ever: the supervisor must be able to kill it without
-hurting anything else.
+hurting anything else. Images stay here: what is handed on are joints.
 """
 
 from __future__ import annotations
 
+import logging
+import random
 import time
-from collections import deque
 from pathlib import Path
 
 import zmq
 
-from stream.config import FileSource
+from stream.config import Config
 from stream.config_file import parse_config
-from stream.daemon.child import BEAT_S, LINGER_MS, Child
-from stream.daemon.links import Status, encode, renamed
-from stream.errors import SourceError
+from stream.config_sources import AzureKinectSource, FileSource, SourceEntry, VideoSource
+from stream.daemon.child import BEAT_S, LINGER_MS, REFUSED, Child, is_live
+from stream.daemon.links import renamed
+from stream.daemon.outlet import Outlet
+from stream.errors import PosewireError
 from stream.pace import Pacer
-from stream.sources.base import EndOfSource, Source, SourceTimeout
+from stream.secrets import guard_outputs
+from stream.sources.base import EndOfSource, Source, SourceHung, SourceTimeout
 from stream.sources.configured import configured_source
+from stream.sources.reconnecting import Reconnecting
 from stream.topics import MAX_NAME, slug
-from stream.types import NANOSECONDS, SkeletonFrame
 
-QUEUE_FRAMES = 32
-"""Frames that wait for a busy worker: of a live source the oldest are then dropped, a recorded one waits. About a
-second, as what is older than that is no longer live."""
 HIGH_WATER = 4
 """Frames in ZeroMQ's own queue, which cannot drop the oldest."""
-RATE_FRAMES = 60
 REPORT_S = 1.0
-"""Seconds between two reports on a running source."""
+"""Seconds between two reports on a source whose state stays as it is."""
+RETRY_S = 10.0
+"""Seconds, more or less, until a camera is tried again that lacks something here: a password, a pose network."""
+HUNG = 3
+"""Exit code where only another process can open the source again."""
 
-
-class Outlet:
-    """The way to the worker; drops the oldest frames of a live source, and counts them.
-
-    Args:
-        socket: connected PUSH socket.
-        live: whether frames may be dropped.
-
-    Attributes:
-        frames, dropped: counts so far.
-        names: the source names that the frames carried.
-    """
-
-    def __init__(self, socket: zmq.Socket[bytes], live: bool) -> None:
-        self._socket = socket
-        self._live = live
-        self._waiting: deque[list[bytes]] = deque()
-        self._times: deque[int] = deque(maxlen=RATE_FRAMES)
-        self.frames = self.dropped = 0
-        self.names: dict[str, None] = {}
-
-    def put(self, frame: SkeletonFrame) -> None:
-        """Queue a frame and send what the worker takes."""
-        self.frames += 1
-        self.names[frame.source] = None
-        self._times.append(frame.t)
-        self._waiting.append(encode(frame))
-        if self._live and len(self._waiting) > QUEUE_FRAMES:
-            self._waiting.popleft()
-            self.dropped += 1
-        self.flush()
-
-    def flush(self) -> bool:
-        """Send what the worker takes now; True if nothing is left."""
-        while self._waiting and self._send(self._waiting[0]):
-            self._waiting.popleft()
-        return not self._waiting
-
-    def report(self, source: str, state: str, detail: str = "") -> bool:
-        """Tell the worker and all behind it how the source is; False if it takes nothing now."""
-        names = tuple(self.names)
-        return self._send(encode(Status(source, state, detail, names, self.frames, self.dropped, self.rate_hz)))
-
-    @property
-    def rate_hz(self) -> float:
-        """Frames a second over the last `RATE_FRAMES`, by capture time: what the sensor gives, not what it claims."""
-        if len(self._times) < 2 or self._times[-1] <= self._times[0]:
-            return 0.0
-        return (len(self._times) - 1) * NANOSECONDS / (self._times[-1] - self._times[0])
-
-    @property
-    def full(self) -> bool:
-        """Whether a recorded source has to wait."""
-        return not self._live and len(self._waiting) >= QUEUE_FRAMES
-
-    def _send(self, parts: list[bytes]) -> bool:
-        try:
-            self._socket.send_multipart(parts, zmq.NOBLOCK)
-        except zmq.Again:
-            return False
-        return True
+log = logging.getLogger(__name__)
 
 
 def main(child: Child) -> int:
     """Run the capture of source number `orders.source` until its end or a stop.
 
+    A camera that lacks something here, which may be there later, is tried again; but not where it is to be recorded, as
+    then somebody waits for it.
+
     Returns:
-        Exit code: 0, or 2 if the source could not be read.
+        Exit code: 0, `REFUSED` if the source could not be read, or `HUNG`.
     """
+    guard_outputs()
     orders = child.orders
-    entry = parse_config(orders.config, Path(orders.config_path)).sources[orders.source]
+    config = parse_config(orders.config, Path(orders.config_path))
+    entry = config.sources[orders.source]
     socket = child.context.socket(zmq.PUSH)
     socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
     socket.setsockopt(zmq.LINGER, LINGER_MS)
     socket.connect(orders.frames)
     with socket:
-        outlet = Outlet(socket, live=False)
-        fault = ""
+        outlet = Outlet(socket, live=is_live(entry))
+        again = is_live(entry) and not orders.recording
         try:
-            source = configured_source(entry)
-            outlet = Outlet(socket, source.live)
-            with source:
-                _pump(child, source, outlet, entry.speed if isinstance(entry, FileSource) else None)
-        except SourceError as error:
-            fault = str(error)
+            fault = _read(child, entry, config, outlet)
+            while fault and again and not child.stopping:
+                _wait(child, outlet, entry.name, fault)
+                fault = "" if child.stopping else _read(child, entry, config, outlet)
+        except SourceHung as error:
+            log.error("%s", error)
+            return HUNG
         _leave(child, outlet, entry.name, fault)
-    return 2 if fault else 0
+    return REFUSED if fault else 0
+
+
+def _read(child: Child, entry: SourceEntry, config: Config, outlet: Outlet) -> str:
+    """Read a source until it ends or the child is stopped; returns why it cannot be read further, if so.
+
+    Raises:
+        SourceHung: see there.
+    """
+    try:
+        with open_for_capture(entry, config) as source:
+            _pump(child, source, outlet, None if source.live else speed(entry))
+    except SourceHung:
+        raise
+    except PosewireError as error:
+        return str(error)
+    return ""
+
+
+def _wait(child: Child, outlet: Outlet, source: str, fault: str) -> None:
+    """Say what is wrong with a camera until it is time to try again, or the child is stopped."""
+    end, next_report = time.monotonic() + RETRY_S * random.uniform(0.75, 1.25), 0.0
+    while not child.stopping and (now := time.monotonic()) < end:
+        child.beat(**outlet.counts)
+        if outlet.flush() and now >= next_report and outlet.report(source, "lost", fault):
+            next_report = now + REPORT_S
+        time.sleep(0.02)
+
+
+def open_for_capture(entry: SourceEntry, config: Config) -> Source:
+    """The source of one block, not yet open; a live one comes back whenever it can.
+
+    Raises:
+        SourceError: it cannot be made; see `configured_source`.
+    """
+    source = configured_source(entry)
+    if not source.live:
+        return source
+    return Reconnecting(source, stall_s=config.capture.stall_s, frozen_s=config.capture.frozen_s)
+
+
+def speed(entry: SourceEntry) -> float | None:
+    """At how many times its own speed a recorded source is played."""
+    return entry.speed if isinstance(entry, FileSource | VideoSource | AzureKinectSource) else None
 
 
 def _leave(child: Child, outlet: Outlet, source: str, fault: str) -> None:
@@ -132,19 +125,47 @@ def _leave(child: Child, outlet: Outlet, source: str, fault: str) -> None:
         now = time.monotonic()
         if outlet.flush() and now >= next_report and outlet.report(source, "error" if fault else "ended", fault):
             next_report = now + REPORT_S  # again, should a worker have died with it
-        child.beat(frames=outlet.frames, dropped=outlet.dropped)
+        child.beat(**outlet.counts)
         time.sleep(0.002)
-    child.tell("beat", frames=outlet.frames, dropped=outlet.dropped)
+    child.tell("beat", **outlet.counts)
+
+
+class _Reporter:
+    """Reports how a source is: at once when that changes, and every `REPORT_S`, as whoever listens may be new."""
+
+    def __init__(self, source: Source, outlet: Outlet) -> None:
+        self._source = source
+        self._outlet = outlet
+        self._before = outlet.frames
+        self._told: tuple[str, str] | None = None
+        self._next = 0.0
+
+    def look(self) -> None:
+        """Report if it is time to."""
+        source, outlet = self._source, self._outlet
+        state = ("running", "")
+        if isinstance(source, Reconnecting):
+            state = source.state, source.detail
+            # One that fails again and again before its first frame must not say that all is well in between.
+            if state[0] == "running" and outlet.frames == self._before:
+                return
+        now = time.monotonic()
+        if state == self._told and now < self._next:
+            return
+        outlet.missed = source.dropped
+        if state[0] != "running" and not outlet.flush():
+            return  # frames from before the loss go first
+        if outlet.report(source.name, *state):
+            self._told, self._next = state, now + REPORT_S
 
 
 def _pump(child: Child, source: Source, outlet: Outlet, speed: float | None) -> None:
     """Move frames until the source ends or the child is stopped; `speed` paces a recorded source by its own times."""
     pacer = Pacer(speed)
-    next_report = 0.0
+    reporter = _Reporter(source, outlet)
     while not child.stopping:
-        child.beat(frames=outlet.frames, dropped=outlet.dropped)
-        if (now := time.monotonic()) >= next_report and outlet.report(source.name, "running"):
-            next_report = now + REPORT_S
+        child.beat(**outlet.counts)
+        reporter.look()
         if not outlet.flush() and outlet.full:
             time.sleep(0.001)
             continue
@@ -154,12 +175,13 @@ def _pump(child: Child, source: Source, outlet: Outlet, speed: float | None) -> 
             continue
         except EndOfSource:
             return
+        stages = source.stages
         due = time.monotonic() + pacer.due(frame, time.monotonic())
         while not child.stopping and (wait := due - time.monotonic()) > 0:
-            child.beat(frames=outlet.frames, dropped=outlet.dropped)
+            child.beat(**outlet.counts)
             time.sleep(min(wait, BEAT_S))
         # A recording may hold several sources: they keep their names, under that of the block.
-        outlet.put(renamed(frame, _name(source.name, frame.source)))
+        outlet.put(renamed(frame, _name(source.name, frame.source)), stages)
 
 
 def _name(block: str, own: str) -> str:

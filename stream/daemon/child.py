@@ -1,8 +1,8 @@
 """What every child process of the daemon shares: its orders, its life line, and its way to stop.
 
 A child is `python -m stream.daemon ROLE`, with its orders as JSON on standard input (never on the command line, which
-every user of the machine can read). It shows life in every turn of its loop, so that a hung child can be told from a
-busy one.
+every user of the machine can read). Its main loop answers the supervisor's pings, with its counts: a child that neither
+answers nor is gone hangs, also where other threads of it still run, or where it cannot hear.
 """
 
 from __future__ import annotations
@@ -19,16 +19,37 @@ from typing import Any
 import msgspec
 import zmq
 
+from stream.config_sources import SourceEntry
+
 PR_SET_PDEATHSIG = 1
 BEAT_S = 0.25
-"""Seconds between two signs of life."""
+"""Seconds between two pings, and the longest that a main loop may wait without looking after its orders."""
 DRAIN_S = 1.0
 """Seconds to work off what has arrived once told to stop."""
 LINGER_MS = 10_000
 """How long a process that ends waits for the next one to take its last messages; the supervisor may cut it short."""
-STOP, FINISH, RELEASE, LOST = b"stop", b"finish", b"release", b"lost "
-"""Orders to stop soon, to stop once everything is worked off, to leave (see `released`), and to end the source that is
-named behind it."""
+PING = b"ping"
+"""Order to show life."""
+STOP, FINISH, RELEASE, LOST, STATUS = b"stop", b"finish", b"release", b"lost ", b"status "
+"""Orders to stop soon, to stop once everything is worked off, to leave (see `released`), to end the source that is
+named behind it, and to publish the `SourceNote` behind it."""
+REFUSED = 2
+"""Exit code of a child whose orders cannot be carried out, such as for a wrong setting or a broken recording: to start
+it again would be no use. A camera that is away is no such case."""
+
+
+class SourceNote(msgspec.Struct, frozen=True):
+    """What the supervisor knows of a source and nobody else can tell.
+
+    Attributes:
+        source: name of its `[[sources]]` block.
+        state: `faulted`.
+        detail: one line for people.
+    """
+
+    source: str
+    state: str
+    detail: str
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +66,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
         source: for a capture child, the index of its source in the configuration.
         recording: for a recorder, the file to write.
         salt: for a worker, what makes its event ids differ from those of every other run.
+        ended: for a worker or recorder, the sources that ended before its start: nobody will tell it so.
     """
 
     name: str
@@ -57,6 +79,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     source: int = -1
     recording: str = ""
     salt: str = ""
+    ended: tuple[str, ...] = ()
 
 
 class Child:
@@ -68,6 +91,7 @@ class Child:
         stopping: True once the supervisor, or SIGTERM, has asked for the end.
         released: for a capture, the worker has its last word.
         lost: sources whose capture died, for a worker to end; whoever handles them clears the list.
+        statuses: notes for a publisher to publish, repeated while they hold; whoever handles them clears the list.
         deadline: monotonic time by which to have worked off what has arrived; infinite where all sources have ended by
             themselves and nobody is waiting.
     """
@@ -77,10 +101,11 @@ class Child:
         self.stopping = False
         self.deadline = math.inf
         self.lost: list[str] = []
+        self.statuses: list[SourceNote] = []
         self.released = False
         self.context = zmq.Context()
         self._socket = self.context.socket(zmq.DEALER)
-        self._next_beat = 0.0
+        self._asked = True  # the first sign of life comes unasked
 
     def __enter__(self) -> Child:
         # Ctrl-C reaches the whole terminal group; only the supervisor acts on it, and then stops its children in order.
@@ -110,28 +135,40 @@ class Child:
         try:
             self._socket.send(msgspec.json.encode({"kind": kind, **data}), zmq.NOBLOCK)
         except zmq.Again:
-            self._next_beat = 0.0  # nothing is lost that the next beat does not carry
+            self._asked = True  # nothing is lost that the next beat does not carry
 
     def beat(self, **counts: Any) -> None:
-        """Show life and take orders; cheap, to be called in every turn of the main loop."""
-        now = time.monotonic()
-        if now >= self._next_beat:
-            self._next_beat = now + BEAT_S
-            self.tell("beat", pid=os.getpid(), **counts)
+        """Take orders and show life where that is asked; cheap, to be called in every turn of the main loop."""
         while self._socket.poll(0):
-            order = self._socket.recv()
-            if order == STOP:
-                self._stop()
-            elif order == RELEASE:
-                self.released = True
-            elif order == FINISH:
-                self.stopping = True
-            elif order.startswith(LOST):
-                self.lost.append(order.removeprefix(LOST).decode())
+            self._take(self._socket.recv())
+        if self._asked:
+            self._asked = False
+            self.tell("beat", pid=os.getpid(), **counts)
+
+    def _take(self, order: bytes) -> None:
+        if order == PING:
+            self._asked = True
+        elif order == STOP:
+            self._stop()
+        elif order == RELEASE:
+            self.released = True
+        elif order == FINISH:
+            self.stopping = True
+        elif order.startswith(LOST):
+            self.lost.append(order.removeprefix(LOST).decode())
+        elif order.startswith(STATUS):
+            self.statuses.append(msgspec.json.decode(order.removeprefix(STATUS), type=SourceNote))
+
+
+def is_live(entry: SourceEntry) -> bool:
+    """Whether a source should never end by itself: a camera or sensor, no recording."""
+    return getattr(entry, "path", None) is None
 
 
 def die_with(parent: int) -> None:
     """Have the kernel kill this process when its parent dies, however it dies (Linux).
+
+    On Windows a virtual environment's Python runs as the child of a launcher, which ends with it: nothing to do there.
 
     Raises:
         SystemExit: the parent is gone already.
@@ -139,5 +176,5 @@ def die_with(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     # The parent may have died before the line above: then we belong to another process by now.
-    if os.getppid() != parent:
+    if os.name == "posix" and os.getppid() != parent:
         raise SystemExit(1)

@@ -1,11 +1,12 @@
-"""Messages between the daemon's own processes: msgpack heads, raw arrays behind them.
+"""Messages between the daemon's own processes: a tag, msgpack heads, raw arrays behind them.
 
 These never leave the machine and may change with any release; the public contract is `stream.messages`.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import struct
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -56,11 +57,13 @@ class Status(msgspec.Struct, frozen=True):
 
     Attributes:
         source: name of the source.
-        state: `running`, `ended`, `error` or `lost`.
+        state: `running`, `lost` (it may come back), `ended` or `error` (see `FINAL`).
         detail: one line for people.
-        sources: names that the source's frames carried, where it ended.
-        frames, dropped: counts so far.
+        sources: names that the source's frames carried.
+        frames: frames so far.
+        dropped: of them, those that a worker was too slow for.
         rate_hz: frames a second lately, by capture time.
+        missed: images that became no frame, as the pose took too long.
     """
 
     source: str
@@ -70,6 +73,7 @@ class Status(msgspec.Struct, frozen=True):
     frames: int = 0
     dropped: int = 0
     rate_hz: float = 0.0
+    missed: int = 0
 
 
 class WorkerState(msgspec.Struct, frozen=True):
@@ -86,8 +90,57 @@ class WorkerState(msgspec.Struct, frozen=True):
     prompts: tuple[PromptInfo, ...] = ()
 
 
-Message = SkeletonFrame | Tracked | Scores | Event | Example | Status | WorkerState
+class Turn(msgspec.Struct, frozen=True):
+    """What one turn of the worker took, told after everything that came of it.
 
+    Attributes:
+        taken: by source name of the frames, the numbers of the first and the last one taken (see `Stamp`), and the
+            people in the last one.
+        captured: when the oldest frame was captured that completed a window, in ns as in `Stamp`; 0 if none did.
+        decided: when the turn was done, likewise.
+    """
+
+    taken: dict[str, tuple[int, int, int]]
+    captured: int
+    decided: int
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """What the worker measured since it last told.
+
+    Attributes:
+        stages: by stage, what `stream.latency.Histogram.take` gave.
+        unsent: messages that the publisher was too slow for.
+    """
+
+    stages: dict[str, dict[int, int]]
+    unsent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Where a frame was when, in ns on the monotonic clock that all processes of a machine share.
+
+    Attributes:
+        number: of the frame among those of its source that this capture sent, from 1 without holes.
+        captured: when it was captured; of a recorded source, `handed`.
+        pose: how long finding its joints took, in ns; 0 where a sensor gives them.
+        handed: when it was queued for the worker.
+    """
+
+    number: int
+    captured: int
+    pose: int
+    handed: int
+
+
+FINAL = ("ended", "error")
+"""States after which a source's capture leaves."""
+
+Message = SkeletonFrame | Tracked | Scores | Event | Example | Status | WorkerState | Turn | Measured
+
+_STAMP = struct.Struct("<4q")
+_TAGS = {Event: b"E", Status: b"s", WorkerState: b"w", Turn: b"t", Measured: b"m"}
 _encoder = msgspec.msgpack.Encoder()
 _DECODERS: dict[bytes, msgspec.msgpack.Decoder[Any]] = {
     tag: msgspec.msgpack.Decoder(kind)
@@ -99,6 +152,8 @@ _DECODERS: dict[bytes, msgspec.msgpack.Decoder[Any]] = {
         (b"X", _ExampleHead),
         (b"s", Status),
         (b"w", WorkerState),
+        (b"t", Turn),
+        (b"m", Measured),
     )
 }
 
@@ -121,8 +176,7 @@ def encode(message: Message) -> list[bytes]:
     if isinstance(message, Example):
         example = _ExampleHead(message.event, message.source, message.name, message.t, message.score, message.model)
         return [b"X", _encoder.encode(example), message.embedding.tobytes()]
-    tag = {Event: b"E", Status: b"s", WorkerState: b"w"}[type(message)]
-    return [tag, _encoder.encode(message)]
+    return [_TAGS[type(message)], _encoder.encode(message)]
 
 
 def _bytes(message: SkeletonFrame | Tracked) -> list[bytes]:
@@ -135,11 +189,11 @@ def decode(parts: list[bytes]) -> Message:
     Raises:
         ValueError: the frames are not one of ours.
     """
-    tag = parts[0]
+    tag = parts[0][:1]
     if tag not in _DECODERS:
         raise ValueError(f"unknown message tag {tag!r}")
     head = _DECODERS[tag].decode(parts[1])
-    if isinstance(head, Event | Status | WorkerState):
+    if isinstance(head, Event | Status | WorkerState | Turn | Measured):
         return head
     arrays = [np.frombuffer(part, np.float32) for part in parts[2:4]]
     if isinstance(head, _ExampleHead):
@@ -165,6 +219,16 @@ def decode(parts: list[bytes]) -> Message:
     return SkeletonFrame(
         head.source, head.seq, head.t, head.layout, joints, arrays[1].reshape(bodies, count), ids, head.space
     )
+
+
+def stamped(parts: list[bytes], stamp: Stamp) -> list[bytes]:
+    """An encoded message with a stamp on it, which rides behind the tag: frames themselves carry no such times."""
+    return [parts[0][:1] + _STAMP.pack(stamp.number, stamp.captured, stamp.pose, stamp.handed), *parts[1:]]
+
+
+def stamp_of(parts: list[bytes]) -> Stamp | None:
+    """The stamp of a message, if it has one."""
+    return Stamp(*_STAMP.unpack(parts[0][1:])) if len(parts[0]) == 1 + _STAMP.size else None
 
 
 def renamed(frame: SkeletonFrame, source: str) -> SkeletonFrame:

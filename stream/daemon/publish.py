@@ -1,16 +1,18 @@
 """The publisher process: events in from the worker, numbered messages out to whoever subscribed.
 
 It is a process of its own because its sockets face strangers, and because it outlives a worker that crashes: it then
-ends the events that the worker had left open.
+ends the events that the worker had left open, and tells of cameras that stay away.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import zmq
@@ -18,19 +20,26 @@ import zmq
 from stream import messages as wire
 from stream.config import Publish
 from stream.config_file import parse_config
-from stream.daemon.child import Child
-from stream.daemon.links import Message, Status, WorkerState, decode
+from stream.daemon.child import BEAT_S, Child, SourceNote, is_live
+from stream.daemon.flow import Flow
+from stream.daemon.links import Measured, Message, Status, Turn, WorkerState, decode
 from stream.errors import PosewireError
+from stream.faults import FaultWatch
+from stream.pipeline import Output
 from stream.prompts import prompt_infos
 from stream.publisher import Publisher
 from stream.query import PromptInfo
 from stream.sinks import WireSink
 from stream.sockets import PublisherSockets
-from stream.structs import EventData, SourceState
+from stream.structs import MAX_RATE, MAX_TEXT, EventData, SourceState
 from stream.types import EndReason, Event, Phase, Scores, SkeletonFrame
 
 MAX_MESSAGES = 500
 """Messages taken before the public sockets are looked after again."""
+FAULTED = "faulted"
+"""State of a source whose process the supervisor hardly tries to start any more."""
+NOTE_S = 3.0
+"""Seconds for which a note of the supervisor, repeated each second while it holds, is worth more than a `lost`."""
 
 log = logging.getLogger(__name__)
 
@@ -55,21 +64,29 @@ def main(child: Child) -> int:
     publisher.set_prompts(prompts, "")  # the worker tells the digest when it has embedded them
     inlet = child.context.socket(zmq.PULL)
     inlet.setsockopt(zmq.RCVHWM, 10_000)
+    live = [entry.name for entry in config.sources if is_live(entry)]
+    faults = FaultWatch(live, config.capture.fault_after_s, salt=publisher.epoch)
     with inlet, public_sockets(publisher, config.publish) as sockets:
         inlet.bind(orders.outputs)
-        outlet = Outlet(child, publisher, sockets, prompts)
+        outlet = Outlet(child, publisher, sockets, prompts, faults)
         sockets.send(publisher.publish_status(config.node.name, "running"))
+        told: dict[str, Any] = {}
+        next_told = 0.0
         while True:
-            child.beat(seqs=publisher.seqs())
+            if (now := time.monotonic()) >= next_told:
+                next_told = now + BEAT_S
+                told = outlet.summary()
+            child.beat(seqs=publisher.seqs(), **told)
             taken = 0
             while taken < MAX_MESSAGES and inlet.poll(10 if not taken else 0):
                 outlet.put(decode(inlet.recv_multipart()))
                 taken += 1
+            outlet.look()
             sockets.serve()
             # The worker's last word can still be on its way when its process is gone.
             if child.stopping and (outlet.worker_stopped or time.monotonic() > child.deadline) and not taken:
                 break
-        outlet.close_events(EndReason.SHUTDOWN)
+        outlet.close(EndReason.SHUTDOWN)
         sockets.send(publisher.publish_status(config.node.name, "stopped"))
     return 0
 
@@ -78,39 +95,77 @@ class Outlet:
     """Publishes what the worker sends; one bad message never stops the others.
 
     Args:
-        child: to tell the supervisor of events.
+        child: to tell the supervisor of events; its notes are published.
         publisher, sockets: the public end.
         prompts: in the order of the scores' columns, until the worker tells others.
+        faults: makes events of cameras that stay away.
 
     Attributes:
         worker_stopped: the worker has sent everything.
     """
 
     def __init__(
-        self, child: Child, publisher: Publisher, sockets: PublisherSockets, prompts: Sequence[PromptInfo]
+        self,
+        child: Child,
+        publisher: Publisher,
+        sockets: PublisherSockets,
+        prompts: Sequence[PromptInfo],
+        faults: FaultWatch,
     ) -> None:
         self._child = child
         self._publisher = publisher
         self._wire = WireSink(publisher, prompts, [sockets.send, self._tell], skeletons=True)
         self._open: dict[str, Event] = {}
+        """Of the worker's events; faults are not the worker's."""
+        self._faults = faults
+        self._noted: dict[str, float] = {}
+        """By source, the monotonic time of the supervisor's last note."""
+        self._flow = Flow()
+        publisher.flow = lambda: (self._flow.latency(time.monotonic_ns()), dict(self._flow.dropped))
+        # Wall time that never jumps: what lasts ten minutes must not seem to last an hour as the clock is set.
+        self._clock_offset = time.time_ns() - time.monotonic_ns()
         self.worker_stopped = False
 
     def put(self, message: Message) -> None:
         """Publish one message of the worker."""
-        try:
-            if isinstance(message, Status):
-                self._status(message)
-            elif isinstance(message, WorkerState):
-                self._worker(message)
-            elif not isinstance(message, SkeletonFrame) and not self._foreign(message):
-                self._wire.put(message)
-        except PosewireError as error:
-            log.error("not published: %s", error)  # the one line says it all
+        if isinstance(message, Turn):
+            self._flow.turn(message, time.monotonic_ns())
+        elif isinstance(message, Measured):
+            self._flow.measured(message, time.monotonic_ns())
+        elif isinstance(message, Status):
+            self._flow.status(message)
+            self._status(message)
+        elif isinstance(message, WorkerState):
+            self._worker(message)
+        elif not isinstance(message, SkeletonFrame) and not self._foreign(message):
+            self._publish(message)
         if isinstance(message, Event):
             if message.phase is Phase.END:
                 self._open.pop(message.id, None)
             else:
                 self._open[message.id] = message
+
+    def look(self) -> None:
+        """Publish what the supervisor notes, and the faults that are due."""
+        notes = list(self._child.statuses)
+        self._child.statuses.clear()
+        for note in notes:
+            self._note(note)
+        self._tell_faults(self._faults.tick(self._now))
+
+    def summary(self) -> dict[str, Any]:
+        """How things are, for the supervisor to show: sources, people, latencies and losses."""
+        return {
+            "sources": msgspec.to_builtins(self._publisher.states()),
+            "people": dict(self._flow.people),
+            "latency_ms": msgspec.to_builtins(self._flow.latency(time.monotonic_ns())),
+            "dropped": dict(self._flow.dropped),
+        }
+
+    def close(self, reason: EndReason) -> None:
+        """End everything that is open."""
+        self.close_events(reason)
+        self._tell_faults(self._faults.end_all(self._now, reason))
 
     def close_events(self, reason: EndReason) -> None:
         """End the events that are open, as nobody else will."""
@@ -130,21 +185,56 @@ class Outlet:
         return isinstance(message, Scores) and message.prompts_digest != self._publisher.prompts_digest
 
     def _status(self, status: Status) -> None:
+        """Take note of a source; publish it if its state or detail are others than before."""
         known = self._publisher.sources.get(status.source)
-        if known is not None and (known.state, known.detail) == (status.state, status.detail):
-            # Nothing happened: heartbeats and snapshots carry the new counts.
-            self._publisher.sources[status.source] = msgspec.structs.replace(
-                known, frames=status.frames, dropped=status.dropped, rate_hz=status.rate_hz
+        noted = time.monotonic() - self._noted.get(status.source, -math.inf) < NOTE_S
+        if known is not None and known.state == FAULTED and status.state == "lost" and noted:
+            return  # the supervisor knows more of it
+        if status.state != "running":
+            self._flow.gone(status.source)
+        dropped, rate_hz = status.dropped + status.missed, min(status.rate_hz, MAX_RATE)
+        state = SourceState(status.state, status.detail[:MAX_TEXT], status.frames, dropped, rate_hz)
+        if known is not None and (known.state, known.detail) == (state.state, state.detail):
+            self._publisher.sources[status.source] = state  # nothing happened: heartbeats carry the new counts
+        else:
+            self._change(status.source, state)
+
+    def _note(self, note: SourceNote) -> None:
+        """Publish what only the supervisor knows of a source; it is repeated, but published once."""
+        self._noted[note.source] = time.monotonic()
+        known = self._publisher.sources.get(note.source, SourceState(note.state, "", 0, 0, 0.0))
+        noted = msgspec.structs.replace(known, state=note.state, detail=note.detail[:MAX_TEXT], rate_hz=0.0)
+        if self._publisher.sources.get(note.source) != noted:
+            self._flow.gone(note.source)
+            self._change(note.source, noted)
+
+    def _change(self, source: str, state: SourceState) -> None:
+        try:
+            self._wire.status(
+                source,
+                state.state,
+                detail=state.detail,
+                frames=state.frames,
+                dropped=state.dropped,
+                rate_hz=state.rate_hz,
             )
-            return
-        self._wire.status(
-            status.source,
-            status.state,
-            detail=status.detail,
-            frames=status.frames,
-            dropped=status.dropped,
-            rate_hz=status.rate_hz,
-        )
+        except PosewireError as error:
+            log.error("not published: %s", error)
+        self._tell_faults(self._faults.status(source, state.state, state.detail, self._now))
+
+    @property
+    def _now(self) -> int:
+        return time.monotonic_ns() + self._clock_offset
+
+    def _tell_faults(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._publish(event)
+
+    def _publish(self, output: Output) -> None:
+        try:
+            self._wire.put(output)
+        except PosewireError as error:
+            log.error("not published: %s", error)  # the one line says it all
 
     def _tell(self, message: wire.Message) -> None:
         """Let the supervisor show what people want to see."""

@@ -7,22 +7,26 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import zmq
 
 from stream.config import Config
 from stream.config_file import parse_config
 from stream.console import unfamiliar_prompts
 from stream.daemon.child import LINGER_MS, Child
-from stream.daemon.links import Status, WorkerState, decode, encode
+from stream.daemon.links import FINAL, Measured, Message, Status, WorkerState, decode, encode, stamp_of
+from stream.daemon.timing import TimedEncoder, Timing
 from stream.pipeline import Output, Tracked
 from stream.prompts import prompt_infos
 from stream.service import Service, load_service
 from stream.types import EndReason, Event, Example, Scores, SkeletonFrame
 
-MAX_FRAMES = 256
-"""Frames taken in one turn: bounds the latency of a stop and the memory of a batch."""
+MAX_FRAMES = 64
+"""Messages taken in one turn: bounds the latency of a stop, the memory of a batch, and how long a source that floods
+keeps the others waiting. The socket itself takes from its senders in turns, so that none is passed over."""
 LOOK_S = 1.0
-"""Seconds between two looks at the examples, and two reminders of the prompts, for a publisher that started again."""
+"""Seconds between two looks at the examples, two reminders of the prompts, for a publisher that started again, and two
+reports on what was measured."""
 
 KEEP_S = 60.0
 """Seconds between two times at which the prototypes are written."""
@@ -63,13 +67,17 @@ class Worker:
         self._child = child
         self._service = service
         self._pipeline = service.pipeline
+        encoder = TimedEncoder(self._pipeline.encoder)
+        self._pipeline.encoder = encoder
+        self._timing = Timing(encoder)
         self._inlet = inlet
         self._outlet = outlet
-        self._names: dict[str, tuple[str, ...]] = {}
-        self._running = {source.name for source in config.sources}
+        self._last: dict[str, Status] = {}
+        self._running = {source.name for source in config.sources} - set(child.orders.ended)
         self._sent = (Tracked, Scores, Event, Example) if config.publish.skeletons else (Event, Example)
         self._complaints: set[str] = set()
-        self._lost = 0
+        self._unsent = 0
+        self._untold = 0
 
     def run(self) -> None:
         """Work until stopped and empty; then end all open events."""
@@ -82,7 +90,7 @@ class Worker:
         next_keep = time.monotonic() + KEEP_S
         # The last word of a source can still be on its way when its process is gone: its end is waited for.
         while not self._child.stopping or (self._running and time.monotonic() < self._child.deadline):
-            self._child.beat(**self._pipeline.counts, unsent=self._lost)
+            self._child.beat(**self._pipeline.counts, unsent=self._unsent)
             self._turn(timeout_ms=20)
             for source in self._child.lost:
                 self._lose(source)
@@ -91,13 +99,15 @@ class Worker:
                 next_look = now + LOOK_S
                 self._look()
                 self._tell_state("running")
+                self._tell_measured()
             if now >= next_keep:
                 next_keep = now + KEEP_S
                 self._keep()
         self._emit(self._pipeline.finish(EndReason.SHUTDOWN))
         self._keep()
+        self._tell_measured()
         self._tell_state("stopped")
-        self._child.tell("beat", **self._pipeline.counts, unsent=self._lost)
+        self._child.tell("beat", **self._pipeline.counts, unsent=self._unsent)
 
     def _keep(self) -> None:
         """Keep the prototypes; a disk that is full costs what was learned, and nothing else."""
@@ -129,56 +139,78 @@ class Worker:
         prompts = self._pipeline.prompts
         self._send(WorkerState(state, prompts.digest, tuple(prompt_infos(prompts.prompts))))
 
+    def _tell_measured(self) -> None:
+        untold = self._untold
+        if self._send(Measured(self._timing.take(), untold)):
+            self._untold -= untold
+
     def _turn(self, timeout_ms: int) -> None:
         """Take what has arrived as one batch, in order."""
         frames: list[SkeletonFrame] = []
         taken = 0
         while taken < MAX_FRAMES and self._inlet.poll(timeout_ms if not taken else 0):
-            message = decode(self._inlet.recv_multipart())
+            parts = self._inlet.recv_multipart()
+            message = decode(parts)
             taken += 1
             if isinstance(message, SkeletonFrame):
                 frames.append(message)
+                if (stamp := stamp_of(parts)) is not None:
+                    self._timing.took(message, stamp)
             elif isinstance(message, Status):
-                self._emit(self._pipeline.push(frames))
+                self._push(frames)
                 frames = []
                 self._status(message)
-        self._emit(self._pipeline.push(frames))
+        self._push(frames)
+
+    def _push(self, frames: Sequence[SkeletonFrame]) -> None:
+        outputs = self._pipeline.push(frames)
+        self._emit(outputs)
+        if (turn := self._timing.turn(outputs)) is not None:
+            self._send(turn)
 
     def _status(self, status: Status) -> None:
-        """Pass on how a source is; one that ended ends its events, and its capture may leave."""
-        self._names[status.source] = status.sources
-        if status.state == "running":
-            self._running.add(status.source)
-        else:
+        """Pass on how a source is; one that is away ends its events, and of one that ended the capture may leave."""
+        last = self._last.get(status.source)
+        self._last[status.source] = status
+        if status.state in FINAL:
             self._child.tell("source_ended", source=status.source)
             if status.source not in self._running:  # said again
                 return
             self._running.discard(status.source)
-            for source in status.sources:
-                self._emit(self._pipeline.end_source(source))
+        else:
+            self._running.add(status.source)
+        if status.state != "running" and (last is None or last.state != status.state):
+            self._end(status, EndReason.SOURCE_END if status.state in FINAL else EndReason.GAP)
         self._send(status)
 
     def _lose(self, source: str) -> None:
         """End the events of a source whose capture died without a word."""
         self._running.discard(source)
-        for name in self._names.get(source, ()):
-            self._emit(self._pipeline.end_source(name, EndReason.GAP))
-        self._send(Status(source, "lost", "its capture process died"))
+        status = self._last.get(source, Status(source, "lost"))
+        status = msgspec.structs.replace(status, state="lost", detail="its capture process died", rate_hz=0.0)
+        self._last[source] = status
+        self._end(status, EndReason.GAP)
+        self._send(status)
+
+    def _end(self, status: Status, reason: EndReason) -> None:
+        for name in status.sources:
+            self._emit(self._pipeline.end_source(name, reason))
 
     def _emit(self, outputs: Sequence[Output]) -> None:
         for output in outputs:
             if isinstance(output, self._sent):
                 self._send(output)
 
-    def _send(self, message: Output | Status | WorkerState) -> None:
+    def _send(self, message: Message) -> bool:
         """Send to the publisher; while it restarts, the socket holds 10,000 messages, and what is beyond is counted."""
         deadline = time.monotonic() + (1.0 if isinstance(message, Event) else 0.0)
         while True:
             try:
                 self._outlet.send_multipart(encode(message), zmq.NOBLOCK)
-                return
+                return True
             except zmq.Again:
                 if time.monotonic() >= deadline:
-                    self._lost += 1
-                    return
+                    self._unsent += 1
+                    self._untold += 1
+                    return False
                 time.sleep(0.005)

@@ -9,9 +9,9 @@ import pytest
 import zmq
 from poses import frame, person
 
-from stream.daemon import capture
-from stream.daemon.capture import Outlet
+from stream.daemon import outlet as outlets
 from stream.daemon.links import Status, WorkerState, decode, encode
+from stream.daemon.outlet import Outlet
 from stream.pipeline import Tracked
 from stream.query import PromptInfo
 from stream.types import (
@@ -90,7 +90,7 @@ def frames(count: int) -> list[SkeletonFrame]:
 
 
 def test_a_live_source_drops_its_oldest_frames_and_counts_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "QUEUE_FRAMES", 10)
+    monkeypatch.setattr(outlets, "QUEUE_FRAMES", 10)
     with zmq.Context() as context, context.socket(zmq.PUSH) as push, context.socket(zmq.PULL) as pull:
         push.setsockopt(zmq.SNDHWM, 1)
         push.setsockopt(zmq.LINGER, 0)
@@ -110,7 +110,7 @@ def test_a_live_source_drops_its_oldest_frames_and_counts_them(monkeypatch: pyte
 
 
 def test_a_recorded_source_waits_and_loses_nothing(lonely: zmq.Socket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "QUEUE_FRAMES", 10)
+    monkeypatch.setattr(outlets, "QUEUE_FRAMES", 10)
     outlet = Outlet(lonely, live=False)
     for each in frames(30):
         outlet.put(each)

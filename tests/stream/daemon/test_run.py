@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +13,9 @@ from pathlib import Path
 
 import pytest
 import zmq
+from running_daemon import POSEWIRE, ROOT, children_of, gone, roles_of
 
-ROOT = Path(__file__).parents[3]
 DEMO = ROOT / "stream" / "demo"
-POSEWIRE = [sys.executable, "-m", "stream.cli"]
 # Low thresholds and one prompt against little: these tests are about processes, and need events whatever the model.
 CONFIG = """
 [events]
@@ -111,19 +109,8 @@ def is_start(message: dict) -> bool:
     return message["type"] == "event" and message["data"]["phase"] == "start"
 
 
-def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def role_of(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[3].decode()
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 def test_run_gives_the_events_of_a_replay(short_path: Path) -> None:
@@ -189,18 +176,6 @@ def test_a_worker_that_is_killed_comes_back_and_its_events_are_ended(short_path:
         assert process.wait(10) == 0
 
 
-def test_children_die_with_a_supervisor_that_is_killed(short_path: Path) -> None:
-    config = write_config(short_path, recorded("cam", DEMO / "Seq1_10.csv", "loop = true"))
-    with Events(short_path) as events, daemon(config, short_path) as process:
-        events.until(lambda m: m["data"].get("state") == "running" and m["source"] == "cam")
-        children = children_of(process.pid)
-        process.kill()
-        deadline = time.monotonic() + 5
-        while not all(gone(child) for child in children):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-
 def test_a_bad_source_is_told_of_and_the_others_go_on(short_path: Path) -> None:
     broken = short_path / "broken.csv"
     broken.write_text("\n".join([*(DEMO / "Ges01_wavehand.csv").read_text().splitlines()[:20], "1,2,3"]))
@@ -220,10 +195,47 @@ def test_a_bad_source_is_told_of_and_the_others_go_on(short_path: Path) -> None:
     assert any(is_start(message) and message["source"] == "good" for message in events.seen)
 
 
-def test_a_second_daemon_on_the_same_addresses_is_refused(short_path: Path) -> None:
+def test_a_worker_that_is_killed_after_a_recording_has_ended_does_not_wait_for_it(short_path: Path) -> None:
+    config = write_config(
+        short_path,
+        recorded("short", DEMO / "Ges01_wavehand.csv", "speed = 100"),
+        recorded("long", DEMO / "Seq1_10.csv", "speed = 2"),
+    )
+    with Events(short_path) as events, daemon(config, short_path) as process:
+        events.until(lambda m: m["source"] == "short" and m["data"].get("state") == "ended")
+        deadline = time.monotonic() + 10
+        while len(roles_of(process.pid)["capture"]) > 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        (worker,) = roles_of(process.pid)["worker"]
+        os.kill(worker, signal.SIGKILL)
+        events.until(lambda m: m["source"] == "long" and m["data"].get("state") == "ended")
+        assert process.wait(20) == 0
+
+
+def test_a_camera_that_is_not_ready_is_a_fault_and_no_end(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CAMERA_PASSWORD", raising=False)
+    config = write_config(
+        short_path,
+        'kind = "video"\nname = "cam"\nurl = "rtsp://127.0.0.1:1/x"\nuser = "u"\npassword_env = "CAMERA_PASSWORD"',
+    )
+    config.write_text("[capture]\nfault_after_s = 1\n" + config.read_text())
+    with Events(short_path) as events, daemon(config, short_path) as process:
+        lost = events.until(lambda m: m["source"] == "cam" and m["data"].get("state") == "lost")
+        assert "CAMERA_PASSWORD is not set" in lost["data"]["detail"] or "needs" in lost["data"]["detail"]
+        fault = events.until(is_start)
+        assert (fault["source"], fault["data"]["name"]) == ("cam", "camera-lost")
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(10) == 0
+    assert not any(m["data"].get("state") == "error" for m in events.seen)
+
+
+def test_a_second_daemon_on_the_same_addresses_is_refused(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = write_config(short_path, recorded("cam", DEMO / "Seq1_10.csv", "loop = true"))
     with Events(short_path) as events, daemon(config, short_path) as first:
         events.until(lambda m: m["data"].get("state") == "running")
+        monkeypatch.setenv("XDG_STATE_HOME", str(short_path / "other"))
         with daemon(config, short_path) as second:
             output, _ = second.communicate(timeout=30)
             assert second.returncode == 2
@@ -256,8 +268,10 @@ def test_a_capture_that_is_killed_is_told_of_and_its_events_end(short_path: Path
         assert end["data"]["reason"] == "gap"
         events.until(lambda m: m["source"] == "cam" and m["data"].get("state") == "lost")
         events.until(lambda m: is_start(m) and m["source"] == "other")
+        # It never ends by itself: it is read again like a camera.
+        events.until(lambda m: m["source"] == "cam" and m["data"].get("state") == "running")
         process.terminate()
-        assert process.wait(10) == 2
+        assert process.wait(10) == 0
 
 
 def ends(message: dict) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 
@@ -8,9 +9,9 @@ import pytest
 from wire_samples import make_end, make_event, make_frame, make_scores
 
 from stream.errors import PosewireError
-from stream.messages import MessageError
+from stream.messages import MessageError, decode_body
 from stream.publisher import MAX_SOURCES, Publisher, seconds
-from stream.structs import HeartbeatData, ScoreData, SourceState
+from stream.structs import HeartbeatData, Quantiles, ScoreData, SourceState
 from stream.topics import TopicError
 from stream.types import EventKind, Severity
 
@@ -105,6 +106,24 @@ def test_heartbeat_tells_numbers_and_sources():
     assert data.seqs == publisher.seqs()
     assert data.sources == {"cam1": SourceState("lost", "unplugged", 9, 1, 0.0)}
     assert not data.durable
+
+
+def test_heartbeat_tells_what_is_measured():
+    publisher = Publisher("n")
+    data = publisher.heartbeat().envelope.data
+    assert isinstance(data, HeartbeatData)
+    assert (data.latency_ms, data.dropped) == ({}, {})
+    publisher.flow = lambda: ({"total": Quantiles(85.5, 240.0)}, {"queue": 3})
+    body = publisher.heartbeat().body
+    assert b'"latency_ms":{"total":{"p50":85.5,"p99":240.0}},"dropped":{"queue":3}' in body
+
+
+def test_heartbeats_of_a_publisher_that_measures_nothing_are_read():
+    value = json.loads(Publisher("n").heartbeat().body)
+    del value["data"]["latency_ms"], value["data"]["dropped"]
+    data = decode_body(json.dumps(value).encode()).data
+    assert isinstance(data, HeartbeatData)
+    assert data.latency_ms == {}
 
 
 def test_many_sources_do_not_make_heartbeats_grow():

@@ -13,6 +13,7 @@ from stream.journal import Journal
 from stream.publisher import Publisher
 from stream.query import PromptInfo, answer
 from stream.schema import render, schemas, write
+from stream.structs import Quantiles
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "docs" / "schema" / "v1"
@@ -44,6 +45,7 @@ def publisher() -> Publisher:
 
 
 def test_real_messages_are_valid(publisher: Publisher):
+    publisher.flow = lambda: ({"pose": Quantiles(31.0, 48.5)}, {"capture": 12})
     for message in (
         publisher.publish_event(make_event(1)),
         publisher.publish_event(make_end(1)),
