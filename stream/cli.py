@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from stream.cli_capture import devices, models_app
 from stream.cli_eval import eval_app
 from stream.cli_options import ConfigOption, leave
 from stream.cli_train import reproduce, train
@@ -26,6 +27,7 @@ app = typer.Typer(
 prompts_app = typer.Typer(help="What is watched for.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(prompts_app, name="prompts")
 app.add_typer(eval_app, name="eval")
+app.add_typer(models_app, name="models")
 
 
 def _version(wanted: bool) -> None:
@@ -60,13 +62,33 @@ def replay(
         Path | None, typer.Option(metavar="FILE.ndjson", help="Write each event message, one a line.")
     ] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a page to look at.")] = None,
+    video: Annotated[
+        Path | None,
+        typer.Option("--with-video", metavar="FILE", help="Draw the report's joints over this video: it holds images."),
+    ] = None,
+    fov: Annotated[
+        float | None,
+        typer.Option(min=20, max=150, help="The video's angle of view, as it was recorded with; default: 60 degrees."),
+    ] = None,
     publish: Annotated[bool, typer.Option("--publish", help="Publish over ZeroMQ as the daemon does.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Replay recorded skeleton files: frames in, events out."""
     from stream.commands.replay import replay_files
 
-    leave(replay_files(paths, speed=speed, texts=prompt or [], out=out, report=report, publish=publish, config=config))
+    leave(
+        replay_files(
+            paths,
+            speed=speed,
+            texts=prompt or [],
+            out=out,
+            report=report,
+            publish=publish,
+            config=config,
+            video=video,
+            fov_deg=fov,
+        )
+    )
 
 
 @app.command()
@@ -208,6 +230,7 @@ def teach(
         )
 
 
+app.command()(devices)
 app.command()(train)
 app.command()(reproduce)
 

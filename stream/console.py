@@ -11,7 +11,7 @@ from stream.prompts import SAME_MEANING, PromptSet
 from stream.structs import EventData
 
 _PHASE_STYLE = {"start": "bold", "update": "dim", "end": ""}
-_SEVERITY_STYLE = {"info": "green", "warning": "yellow", "critical": "bold red"}
+SEVERITY_STYLE = {"info": "green", "warning": "yellow", "critical": "bold red"}
 
 
 _UNIX_TIME = 1e8
@@ -34,12 +34,12 @@ def event_line(source: str, event: EventData, t0: float = 0.0) -> Text:
         event: its state.
         t0: time that counts as zero, in s.
     """
-    style = _SEVERITY_STYLE[event.severity]
+    style = SEVERITY_STYLE[event.severity]
     line = Text.assemble(
         (f"{clock(event.t - t0):>9}  ", "dim"),
         (f"{event.phase:<6}  ", _PHASE_STYLE[event.phase]),
         (f"{event.name:<18}  ", style if event.phase != "update" else "dim"),
-        f"{source}, person {event.track}  ",
+        f"{source}, person {event.track}  " if event.track >= 0 else f"{source}  ",
         (f"score {event.score:.2f}", "dim"),
     )
     if event.severity != "info" and event.phase == "start":

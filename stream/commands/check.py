@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.errors import ModelError
 from models.examples import ExamplesError
+from stream.commands.probe import ProbeError, probe_all
 from stream.commands.replay_view import plural
-from stream.config import Config, FileSource
+from stream.config import Config
 from stream.config_file import load_config
+from stream.config_sources import FileSource, SourceEntry
 from stream.console import make_console, unfamiliar_prompts
 from stream.errors import PosewireError
-from stream.sources.base import EndOfSource, SourceTimeout
-from stream.sources.configured import configured_source
 
 if TYPE_CHECKING:
     from models.recogniser import Recogniser
 
-FIRST_FRAME_S = 2.0
-
 
 def check_all(path: Path | None) -> int:
     """Check everything that a configuration names; returns the exit code, 2 if anything is wrong.
+
+    Sources are opened and read for some seconds, each in a process of its own (see `stream.commands.probe`).
 
     Raises:
         ConfigError: the file itself is wrong (one line for each setting).
@@ -32,10 +32,10 @@ def check_all(path: Path | None) -> int:
     config = load_config(path)
     console, complaints = make_console(), make_console(stderr=True)
     errors = []
-    checks: list[tuple[str, Callable[[], str]]] = [
-        (f"sources[{index}]", lambda index=index: _source(config, index))  # type: ignore[misc]
-        for index in range(len(config.sources))
-    ]
+    if config.sources:
+        console.print(f"trying {plural(len(config.sources), 'source')} ...", style="dim")
+    tried = _try_sources(config, path or Path("config.toml"))
+    checks: list[tuple[str, Callable[[], str]]] = [(f"sources[{index}]", told) for index, told in enumerate(tried)]
     model = cache(partial(_load, config))  # once for both; one that fails fails for both
     checks += [
         ("model", lambda: _model(model())),
@@ -55,16 +55,34 @@ def check_all(path: Path | None) -> int:
     return 2 if errors else 0
 
 
-def _source(config: Config, index: int) -> str:
-    entry = config.sources[index]
-    source = configured_source(entry)
-    with source:
-        try:
-            frame = source.read(timeout=FIRST_FRAME_S)
-        except (EndOfSource, SourceTimeout):
-            return f"{entry.name}: opens, but gave no frame"
-    what = f"{entry.path}, " if isinstance(entry, FileSource) else ""
-    return f"{entry.name}: {what}layout {frame.layout}, people in the first frame: {len(frame.track_ids)}"
+def _try_sources(config: Config, path: Path) -> list[Callable[[], str]]:
+    """Try all sources, each in a process of its own; returns what is to be said of each."""
+    content = config.model_dump(mode="json")
+    tasks = [{"config": content, "path": str(path), "source": index} for index in range(len(config.sources))]
+    return [partial(_told, entry, found) for entry, found in zip(config.sources, probe_all(tasks), strict=True)]
+
+
+def _told(entry: SourceEntry, found: dict[str, Any] | ProbeError) -> str:
+    """What was found of a source, in one line.
+
+    Raises:
+        ProbeError: it was an error.
+    """
+    if isinstance(found, ProbeError):
+        told_already = str(found).startswith(f"{entry.name}: ")
+        raise ProbeError(f"{found}" if told_already else f"{entry.name}: {found}")
+    if not found["frames"]:
+        return f"{entry.name}: opens, but gave no frame"
+    if isinstance(entry, FileSource):
+        return f"{entry.name}: {entry.path}, layout {found['layout']}, people in the first frame: {found['people']}"
+    told = ["{}x{}".format(*found["resolution"])] if found["resolution"] else []
+    told.append(f"{found['rate_hz']:.1f} frames/s")
+    if not found["live"] and found["took_s"] > 0:
+        told.append(f"{found['frames'] / found['took_s']:.1f} done a second")
+    people = found["people"]
+    seen = "nobody seen" if not people else "one person" if people == 1 else f"at most {people} people at once"
+    told.append(f"layout {found['layout']}, {seen}")
+    return f"{entry.name}: {', '.join(told)}"
 
 
 def _load(config: Config) -> Recogniser:

@@ -20,6 +20,7 @@ from stream.config import Config, ExamplesSection, PromptEntry
 from stream.config_file import load_config
 from stream.console import make_console, unfamiliar_names, unfamiliar_prompts
 from stream.daemon.publish import public_sockets
+from stream.errors import SourceError
 from stream.messages import Message
 from stream.prompts import prompt_infos
 from stream.publisher import Publisher
@@ -31,8 +32,11 @@ from stream.sources.base import RecordedSource
 from stream.types import Severity
 
 if TYPE_CHECKING:
+    from stream.report.video import ReportVideo
     from stream.service import Service
 
+FOV_DEG = 60.0
+"""Default of `fov_deg` in the configuration of a video."""
 SUBSCRIBER_WAIT_S = 5.0
 RECOVERY_S = 0.5
 """How long after the last message subscribers can still fetch what they lost."""
@@ -47,12 +51,23 @@ def replay_files(
     report: Path | None,
     publish: bool,
     config: Path | None,
+    video: Path | None = None,
+    fov_deg: float | None = None,
 ) -> int:
-    """Replay files; returns the exit code: 0, or 2 if any file could not be replayed to its end."""
+    """Replay files; returns the exit code: 0, or 2 if any file could not be replayed to its end.
+
+    Raises:
+        PosewireError: an option is wrong, or the video cannot be read.
+    """
     factor = parse_speed(speed)
     settings = with_prompts(load_config(config), texts)
+    if video is not None and report is None:
+        raise OptionError(f"--with-video {video}: needs --report, the page that shows it")
+    if fov_deg is not None and video is None:
+        raise OptionError(f"--fov {fov_deg:g}: needs --with-video, whose angle of view it is")
     targets = {option: path for option, path in (("--out", out), ("--report", report)) if path is not None}
-    check_targets(targets, paths)
+    check_targets(targets, [*paths, *([str(video)] if video else [])])
+    film = _video(video, fov_deg or FOV_DEG) if video else None
     # Lines of events on standard output stand there alone.
     console = make_console(stderr=any(is_stdout(path) for path in targets.values()))
     complaints = make_console(stderr=True)
@@ -62,6 +77,8 @@ def replay_files(
         complaints.print(f"posewire: {error}", style="red", soft_wrap=True)
     if not sources:
         return 2
+    if film and len(sources) > 1:
+        raise OptionError(f"--with-video {video}: goes with one recording, not with {len(sources)}")
 
     from stream.service import load_service  # torch: not before it is needed
 
@@ -112,8 +129,8 @@ def replay_files(
         return 2
     if builder and report:
         try:
-            builder.write(report.resolve())
-        except ReportError as error:
+            builder.write(report.resolve(), film)
+        except (ReportError, SourceError) as error:
             report = None
             errors.append(str(error))
             complaints.print(f"posewire: {error}", style="red", soft_wrap=True)
@@ -134,6 +151,13 @@ def _report(sources: Sequence[RecordedSource], config: Config, service: Service)
         bank=len(set(service.prompts.background) - set(config.background.texts)),
         unfamiliar=unfamiliar_names(service.prompts),
     )
+
+
+def _video(path: Path, fov_deg: float) -> ReportVideo:
+    # Imported late: nothing else here needs OpenCV.
+    from stream.report.video import ReportVideo
+
+    return ReportVideo(path, fov_deg)
 
 
 def _published(stack: ExitStack, publisher: Publisher, config: Config, console: Console) -> PublisherSockets:

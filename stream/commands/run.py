@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from rich.text import Text
 
+from stream.commands.run_view import RunTable, Summary, complaints_above, live_table
 from stream.config_file import ConfigError, load_config
 from stream.console import event_line, make_console
 from stream.daemon.supervisor import Supervisor
@@ -19,6 +23,8 @@ from stream.structs import EventData, SourceState
 def run_daemon(config: Path | None) -> int:
     """Run the daemon until it is stopped or all sources have ended; returns the exit code.
 
+    A terminal shows a table of the sources below the events; anything else gets lines only.
+
     Raises:
         ConfigError: the configuration is wrong, or has no sources.
     """
@@ -26,12 +32,17 @@ def run_daemon(config: Path | None) -> int:
     settings = load_config(config)
     if not settings.sources:
         raise ConfigError(f"{path}: sources: none; expected at least one [[sources]] block")
-    logging.basicConfig(level=logging.INFO, format="posewire: %(message)s")
     console = make_console()
+    publish = settings.publish
+    names = [source.name for source in settings.sources]
+    table = RunTable(settings.node.name, names, time.monotonic())
 
     def show(child: str, message: dict[str, Any]) -> None:
-        if message["kind"] == "event":
+        if message["kind"] == "beat":
+            table.beat(msgspec.convert(message, Summary), time.monotonic())
+        elif message["kind"] == "event":
             event = msgspec.convert(message["data"], EventData)
+            table.event(message["source"], event, time.monotonic())
             line = Text.assemble((time.strftime("%H:%M:%S "), "dim"), event_line(message["source"], event))
             console.print(line, soft_wrap=True)
         elif message["kind"] == "status":
@@ -43,9 +54,15 @@ def run_daemon(config: Path | None) -> int:
                 console.print(message["unfamiliar"], style="yellow", soft_wrap=True)
 
     console.print(
-        f"sources: {len(settings.sources)}, prompts: {len(settings.prompts)}; events on {settings.publish.events}; "
-        "Ctrl-C stops",
+        f"sources: {len(settings.sources)}, prompts: {len(settings.prompts)}; events on {publish.events}; Ctrl-C stops",
         style="dim",
         soft_wrap=True,
     )
-    return Supervisor(settings, path, on_message=show).run()
+    with ExitStack() as stack:
+        if console.is_terminal and os.isatty(2):
+            stack.enter_context(complaints_above(console))
+        # On the file's own number: the children's lines and these take the same way.
+        logging.basicConfig(level=logging.INFO, format="posewire: %(message)s", stream=sys.stderr)
+        if console.is_terminal:
+            stack.enter_context(live_table(console, table))
+        return Supervisor(settings, path, on_message=show).run()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stream.errors import PosewireError
 from stream.report.frames import JOINTS, KeptFrames
@@ -13,6 +14,9 @@ from stream.report.kept import KeptEvents, KeptScores
 from stream.report.page import render
 from stream.report.payload import source_payload
 from stream.types import Event, Float32Array, Int64Array, Scores, Space
+
+if TYPE_CHECKING:
+    from stream.report.video import ReportVideo
 
 MAX_BODIES = 24_000
 """Most bodies over all frames of all sources: about 6 MB of page."""
@@ -156,16 +160,28 @@ class ReportBuilder:
         recording.cover(event.t)
         recording.events.add(event)
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path, video: ReportVideo | None = None) -> None:
         """Write the page, replacing a file of that name only once the new one is complete.
 
         A link stays and its target is replaced; a device or a pipe is written to.
 
+        Args:
+            path: the page.
+            video: what the one source was recorded from, to be drawn behind its joints: then the page holds images.
+
         Raises:
-            ReportError: the file cannot be written.
+            ReportError: the file cannot be written, or there is a video but more or less than one source.
+            SourceError: the video cannot be read.
         """
+        sources = self._sources()
+        if video is not None:
+            if len(sources) != 1:
+                raise ReportError(f"{path}: cannot write the report: a video goes with one source, not {len(sources)}")
+            recording = next(iter(self._recordings.values()))
+            sources[0]["video"] = video.payload(recording.t0, recording.t1)
+        data = self._head | {"prompts": self._prompts, "sources": sources}
         # "replace", since the name of a file that is not UTF-8 holds lone surrogates.
-        page = render(self._head | {"prompts": self._prompts, "sources": self._sources()}).encode("utf-8", "replace")
+        page = render(data, video=video is not None).encode("utf-8", "replace")
         try:
             if path.exists() and not path.is_file():
                 path.write_bytes(page)

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from stream.report import ReportBuilder
-from stream.report.page import SCRIPTS, script_text
+from stream.report.page import SCRIPTS, VIDEO_SCRIPT, script_text
 from stream.types import NANOSECONDS, EndReason, Event, EventKind, Phase, Scores, Severity, Space
 
 HOSTILE = "</script><b>bold</b><!--<script>alert(1)</script>\u2028&amp;{{script}}\\u003c"
@@ -127,10 +127,10 @@ def test_the_page_asks_nobody_for_anything(tmp_path: Path) -> None:
 
 def test_the_script_writes_no_markup() -> None:
     assert not re.findall(
-        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", script_text()
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", script_text(video=True)
     )
     present = sorted(entry.name for entry in files("stream.report").joinpath("js").iterdir())
-    assert present == sorted(f"{name}.js" for name in SCRIPTS)
+    assert present == sorted(f"{name}.js" for name in (*SCRIPTS, VIDEO_SCRIPT))
 
 
 @pytest.mark.skipif(NODE is None, reason="needs node")
