@@ -18,7 +18,8 @@ from stream.daemon.notify import VARIABLES
 SILENCE_S = 10.0
 """A child that has not answered for this long hangs."""
 START_SILENCE_S = 60.0
-"""The same before its first answer: importing torch from a cold disk takes its time."""
+"""The same before its first answer, and before a capture's first frame: importing torch or loading a pose network from
+a cold disk, on a busy machine, takes its time."""
 TERMINATE_S = 0.5
 """Seconds to heed SIGTERM."""
 LASTING_S = 60.0
@@ -76,6 +77,11 @@ class ChildProcess:
     _kill_at: float | None = None
 
     @property
+    def _loading(self) -> bool:
+        """Whether it is a capture that has not given a frame since its start."""
+        return self.role == "capture" and not self.counts.get("frames")
+
+    @property
     def faulted(self) -> bool:
         """Whether it failed too often and waits for one of its rare restarts."""
         return self.restart_at is not None and self.failures > MAX_RESTARTS
@@ -84,6 +90,7 @@ class ChildProcess:
         """Start the process and hand it its orders, or try again later; `now` is monotonic time."""
         self.started = self.seen = now
         self.alive = self.ready = self.released = False
+        self.counts = {}
         self.restart_at = self._kill_at = None
         try:
             self.process = subprocess.Popen(
@@ -117,7 +124,7 @@ class ChildProcess:
         if self._kill_at is not None:
             if now >= self._kill_at:
                 self.process.kill()
-        elif now - self.seen > (SILENCE_S if self.alive else START_SILENCE_S):
+        elif now - self.seen > (SILENCE_S if self.alive and not self._loading else START_SILENCE_S):
             log.error("%s hangs: no sign of life for %.0f s; stopping it", self.name, now - self.seen)
             self.process.terminate()
             self._kill_at = now + TERMINATE_S

@@ -108,9 +108,11 @@ def test_a_process_that_cannot_be_started_is_tried_again_later(finite: bool, mon
     assert not child.faulted
 
 
-@pytest.mark.parametrize(("alive", "silence"), [(False, START_SILENCE_S), (True, SILENCE_S)])
-def test_a_child_that_hangs_is_told_to_go_and_then_killed(alive: bool, silence: float) -> None:
-    child = ChildProcess("capture:cam", "capture", 0, started=0.0, alive=alive)
+@pytest.mark.parametrize(
+    ("alive", "frames", "silence"), [(False, 0, START_SILENCE_S), (True, 0, START_SILENCE_S), (True, 1, SILENCE_S)]
+)
+def test_a_child_that_hangs_is_told_to_go_and_then_killed(alive: bool, frames: int, silence: float) -> None:
+    child = ChildProcess("capture:cam", "capture", 0, started=0.0, alive=alive, counts={"frames": frames})
     child.process = process = subprocess.Popen([sys.executable, "-S", "-c", STUBBORN], stdout=subprocess.PIPE)
     with process:
         assert process.stdout is not None
