@@ -24,8 +24,8 @@ VIDEO = ROOT.parent / "shared" / "data" / "samples" / "video" / "person_close_up
 SAMPLE_S = 5.0
 LIMIT_MB_H = 5.0
 NOISE_MB = 25.0
-"""What a run too short for a slope may grow by: arenas of the allocator that were not yet full, and what torch's kernels
-keep for each size of batch, of which the worker meets new ones while the machine is busy."""
+"""What a run too short for a slope may grow by: arenas of the allocator that were not yet full, and what torch's
+kernels keep for each size of batch, of which the worker meets new ones while the machine is busy."""
 LONG_S = 600.0
 """A run measured for so long stands for a slope."""
 
