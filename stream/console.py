@@ -63,6 +63,11 @@ def unfamiliar_prompts(prompts: PromptSet) -> str:
     return f"the model was not trained on: {', '.join(names)} (see posewire prompts test)" if names else ""
 
 
+def plural(count: int, noun: str) -> str:
+    """A number and what it counts: `1 file`, `2 files`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def make_console(*, stderr: bool = False) -> Console:
     """A console that wraps nothing where its output is not a terminal: one event, one line.
 

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from models.errors import ModelError
 from models.examples import ExamplesError
 from stream.commands.probe import ProbeError, probe_all
-from stream.commands.replay_view import plural
 from stream.config import Config
 from stream.config_file import load_config
 from stream.config_sources import FileSource, SourceEntry
-from stream.console import make_console, unfamiliar_prompts
+from stream.console import make_console, plural, unfamiliar_prompts
 from stream.errors import PosewireError
 
 if TYPE_CHECKING:

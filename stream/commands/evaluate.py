@@ -18,10 +18,9 @@ from stream.commands.evaluate_recipe import check_picture
 from stream.commands.evaluate_view import bar, show_few_shot, show_stream, show_zero_shot
 from stream.commands.options import check_targets
 from stream.commands.outputs import STDOUT, replace_file
-from stream.commands.replay_view import plural
 from stream.config import Config
 from stream.config_file import load_config
-from stream.console import make_console
+from stream.console import make_console, plural
 from stream.pipeline import Pipeline
 from stream.prompts import Prompt
 from stream.service import embed_texts, load_model, make_prompts, make_prototypes

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from stream.commands.replay_view import plural
-from stream.console import make_console
+from stream.console import make_console, plural
 
 Figures = Mapping[str, Any]
 

@@ -10,9 +10,8 @@ from typing import Any
 
 from stream.commands.files import open_readable
 from stream.commands.options import check_targets
-from stream.commands.replay_view import plural
 from stream.config_file import ConfigError, load_config
-from stream.console import make_console
+from stream.console import make_console, plural
 from stream.daemon.supervisor import Supervisor
 from stream.errors import PosewireError, SourceError
 from stream.sources.recording import RecordingWriter
@@ -94,7 +93,9 @@ def _record(out: Path, seconds: float | None, config: Path | None) -> int:
         elif message["kind"] == "recorded":
             console.print(f"{out}: {message['frames']} frames", soft_wrap=True)
 
-    console.print(f"recording {len(settings.sources)} sources to {out}; Ctrl-C stops", style="dim", soft_wrap=True)
+    console.print(
+        f"recording {plural(len(settings.sources), 'source')} to {out}; Ctrl-C stops", style="dim", soft_wrap=True
+    )
     supervisor = Supervisor(
         settings, config or Path("config.toml"), on_message=show, recording=out.resolve(), seconds=seconds
     )

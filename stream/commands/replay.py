@@ -15,10 +15,10 @@ from rich.console import Console
 
 from stream.commands.files import open_readable
 from stream.commands.options import OptionError, check_targets
-from stream.commands.replay_view import ReplayView, plural, print_summary, titles
+from stream.commands.replay_view import ReplayView, print_summary, titles
 from stream.config import Config, ExamplesSection, PromptEntry
 from stream.config_file import load_config
-from stream.console import make_console, unfamiliar_names, unfamiliar_prompts
+from stream.console import make_console, plural, unfamiliar_names, unfamiliar_prompts
 from stream.daemon.publish import public_sockets
 from stream.errors import SourceError
 from stream.messages import Message

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from stream.console import event_line
+from stream.console import event_line, plural
 from stream.messages import Message
 from stream.pipeline import Output
 from stream.replay import Summary
@@ -95,11 +95,6 @@ def print_summary(console: Console, summary: Summary, out: Path | None, report: 
     for what, path in (("events", out), ("report", report)):
         if path:
             console.print(f"{what}: {path}", soft_wrap=True)
-
-
-def plural(count: int, noun: str) -> str:
-    """A number and what it counts: `1 file`, `2 files`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def titles(sources: Sequence[RecordedSource]) -> str:

@@ -13,10 +13,9 @@ from rich.table import Table
 
 from models.examples import MAX_EXAMPLES, SUFFIX, Examples, ExamplesError, load, path_of, save
 from stream.commands.options import OptionError
-from stream.commands.replay_view import plural
 from stream.config import Config
 from stream.config_file import load_config
-from stream.console import make_console
+from stream.console import make_console, plural
 from stream.errors import PosewireError
 from stream.query import ErrorReply, ExampleReply, Request
 from stream.requester import Requester

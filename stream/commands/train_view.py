@@ -14,8 +14,7 @@ from rich.table import Table
 
 from stream.commands.evaluate_view import percent
 from stream.commands.outputs import replace_file
-from stream.commands.replay_view import plural
-from stream.console import make_console
+from stream.console import make_console, plural
 
 if TYPE_CHECKING:
     from train.papers.options import Embed, Options

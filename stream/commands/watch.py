@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from stream.config_file import ConfigError, load_config
-from stream.console import clock, event_line, make_console
+from stream.console import clock, event_line, make_console, plural
 from stream.messages import Message
 from stream.sequence import Gap
 from stream.structs import EventData, HeartbeatData, ScoreData, SkeletonData, SourceState
@@ -126,8 +126,8 @@ class WatchView:
     def _join(self, snapshot: Snapshot) -> None:
         sources = {name: state for name, state in snapshot.sources.items() if name != snapshot.node}
         self._notes.print(
-            f"joined {snapshot.node}: {len(sources)} sources, {len(snapshot.prompts)} prompts, "
-            f"{len(snapshot.open_events)} open events",
+            f"joined {snapshot.node}: {plural(len(sources), 'source')}, {plural(len(snapshot.prompts), 'prompt')}, "
+            f"{plural(len(snapshot.open_events), 'open event')}",
             style="dim",
             soft_wrap=True,
         )

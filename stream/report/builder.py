@@ -176,7 +176,10 @@ class ReportBuilder:
         sources = self._sources()
         if video is not None:
             if len(sources) != 1:
-                raise ReportError(f"{path}: cannot write the report: a video goes with one source, not {len(sources)}")
+                raise ReportError(
+                    f"{path}: cannot write the report: a video goes with one source, not {len(sources)}; "
+                    "expected a recording of that source alone"
+                )
             recording = next(iter(self._recordings.values()))
             sources[0]["video"] = video.payload(recording.t0, recording.t1)
         data = self._head | {"prompts": self._prompts, "sources": sources}

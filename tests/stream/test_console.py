@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from stream.commands.replay_view import ReplayView, plural, print_summary
-from stream.console import event_line, make_console
+from stream.commands.replay_view import ReplayView, print_summary
+from stream.console import event_line, make_console, plural
 from stream.replay import Summary
 from stream.structs import EventData
 
