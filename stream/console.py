@@ -14,13 +14,13 @@ _PHASE_STYLE = {"start": "bold", "update": "dim", "end": ""}
 SEVERITY_STYLE = {"info": "green", "warning": "yellow", "critical": "bold red"}
 
 
-_UNIX_TIME = 1e8
+UNIX_TIME = 1e8
 """No recording lasts three years: a time beyond counts from 1970."""
 
 
 def clock(seconds: float) -> str:
     """Seconds as `m:ss.ss` on a source's own clock, or as the local time of day where they count from 1970."""
-    if seconds > _UNIX_TIME:
+    if seconds > UNIX_TIME:
         return time.strftime("%H:%M:%S", time.localtime(seconds))
     minutes, rest = divmod(seconds, 60)
     return f"{int(minutes)}:{rest:05.2f}"

@@ -69,7 +69,7 @@ def _told(entry: SourceEntry, found: dict[str, Any] | ProbeError) -> str:
     """
     if isinstance(found, ProbeError):
         told_already = str(found).startswith(f"{entry.name}: ")
-        raise ProbeError(f"{found}" if told_already else f"{entry.name}: {found}")
+        raise found if told_already else ProbeError(f"{entry.name}: {found}")
     if not found["frames"]:
         return f"{entry.name}: opens, but gave no frame"
     if isinstance(entry, FileSource):

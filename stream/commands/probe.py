@@ -161,7 +161,7 @@ def _source(task: dict[str, Any]) -> dict[str, Any]:
                 deadline = time.monotonic() + MEASURE_S
             times.append(frame.t)
             people, layout = max(people, len(frame.track_ids)), frame.layout
-            resolution = getattr(source, "resolution", None) or resolution
+            resolution = source.resolution or resolution
             if isinstance(entry, FileSource):
                 break
     if not times and source.live:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stream.console import UNIX_TIME
 from stream.errors import SourceError
 from stream.sources.base import EndOfSource
 from stream.sources.images import FileImages, UInt8Array, opencv
@@ -22,9 +23,6 @@ MAX_BYTES = 15_000_000
 """Most bytes of all images: 20 MB of page."""
 QUALITY = 70
 """Of JPEG, 0..100."""
-
-_DAY_ONE = 100_000_000 * NANOSECONDS
-"""No video lasts three years: a time beyond counts from 1970, not from the video's start."""
 
 
 @dataclass(slots=True)
@@ -91,7 +89,7 @@ class ReportVideo:
         Raises:
             SourceError: it cannot be read any more.
         """
-        begin = t0 if t0 > _DAY_ONE else 0
+        begin = t0 if t0 > UNIX_TIME * NANOSECONDS else 0
         kept = self._sample(t0 - begin, t1 - begin)
         return {
             "file": self._path.name,

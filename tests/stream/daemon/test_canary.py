@@ -18,27 +18,14 @@ import pytest
 import zmq
 from camera_server import CameraServer, StrictRtsp, nobody_seen
 from canary import CANARY, FINCH, ProcessWatch, assert_absent, forms
-from running_daemon import POSEWIRE, ROOT
+from running_daemon import POSEWIRE, ROOT, write_sources
 
 if sys.platform == "linux":
     import termios
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and needs a pseudo-terminal")
-CONFIG = """
-[capture]
-stall_s = 2.0
-fault_after_s = 0.5
-[background]
-bank = false
-[publish]
-events = "ipc://{folder}/events"
-query = "ipc://{folder}/query"
-skeletons = "ipc://{folder}/skeletons"
-[[prompts]]
-name = "kick"
-text = "a person kicks"
-"""
-SOURCE = '[[sources]]\nkind = "video"\nname = "{name}"\nurl = "{url}"\nuser = "me"\n{password}\n'
+HEAD = "[capture]\nstall_s = 2.0\nfault_after_s = 0.5\n"
+SOURCE = 'kind = "video"\nname = "{name}"\nurl = "{url}"\nuser = "me"\n{password}'
 ENV, FILE = 'password_env = "KANARIENVOGEL"', 'password_file = "secret"'
 KINDS = ("status", "alarm")
 LOST = ("absent", "strict", "strict-rtsp", "dying", "placed")
@@ -72,13 +59,11 @@ def site(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
         place = placed.url.replace("/stream", "/user={user}&password={password}&channel=1")
         urls = (absent.url, strict.url, rtsp.url, dying.url, place)
         passwords = (ENV, FILE, ENV, FILE, ENV)
-        (folder / "c.toml").write_text(
-            CONFIG.format(folder=folder)
-            + "".join(
-                SOURCE.format(name=name, url=url, password=password)
-                for name, url, password in zip(LOST, urls, passwords, strict=True)
-            )
-        )
+        sources = [
+            SOURCE.format(name=name, url=url, password=password)
+            for name, url, password in zip(LOST, urls, passwords, strict=True)
+        ]
+        write_sources(folder, *sources, head=HEAD)
         with ProcessWatch(os.getpid()) as watch:
             yield folder
         # They did arrive where they belong.
@@ -172,7 +157,7 @@ def started(folder: Path, *words: str, terminal: bool = False) -> Iterator[bytea
     reader, writer = os.openpty() if terminal else os.pipe()
     if terminal:
         termios.tcsetwinsize(writer, (30, 200))
-    command = [*POSEWIRE, *words, "--config", str(folder / "c.toml")]
+    command = [*POSEWIRE, *words, "--config", str(folder / "test.toml")]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, cwd=ROOT)
     os.close(writer)
 
@@ -215,7 +200,7 @@ def test_passwords_are_nowhere_while_a_daemon_runs(site: Path, terminal: bool) -
 @pytest.mark.slow
 def test_passwords_are_nowhere_in_what_the_other_commands_write(site: Path) -> None:
     def posewire(*words: str, code: int, config: bool = True) -> str:
-        command = [*POSEWIRE, *words, *(["--config", str(site / "c.toml")] if config else [])]
+        command = [*POSEWIRE, *words, *(["--config", str(site / "test.toml")] if config else [])]
         done = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=120)
         said = nowhere(words[0], done.stdout + done.stderr)
         assert done.returncode == code, said
