@@ -136,6 +136,16 @@ class Recogniser:
             judged = network.judge(network(torch.from_numpy(inputs).to(self.device), whole=x.shape[2] > self.frames))
             return np.asarray(judged.cpu().numpy(), np.float32)
 
+    def warm_up(self, most: int) -> None:
+        """Encode a batch of each size up to `most`.
+
+        Torch keeps memory for each size that it has met: a process that meets them all at its start does not grow.
+        """
+        x = np.zeros((most, 3, self.frames, len(JOINTS)), np.float32)
+        mask = np.ones((most, self.frames, len(JOINTS)), np.float32)
+        for size in range(1, most + 1):
+            self.encode(x[:size], mask[:size])
+
     def embedding(self, features: Float32Array) -> Float32Array:
         """What features are compared with each other by: (N, F) to (N, E), unit norm."""
         if not isinstance(self._network, RecipeNetwork):

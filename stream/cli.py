@@ -64,7 +64,12 @@ def replay(
     report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a page to look at.")] = None,
     video: Annotated[
         Path | None,
-        typer.Option("--with-video", metavar="FILE", help="Draw the report's joints over this video: it holds images."),
+        typer.Option(
+            "--with-video",
+            metavar="FILE",
+            help="Draw the report's joints over this video, which must be the one that the recording was made of: "
+            "the page then holds its images.",
+        ),
     ] = None,
     fov: Annotated[
         float | None,

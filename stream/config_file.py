@@ -11,8 +11,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from stream.config import Config, ExamplesSection, Model, Node, PromptEntry
-from stream.config_sources import KINDS, PATHS, SECRETS, SourceEntry
-from stream.errors import PosewireError
+from stream.config_sources import KINDS, PATHS, SECRETS, SourceEntry, VideoSource
+from stream.errors import PosewireError, SourceError
+from stream.secrets import read_password
 
 MAX_VALUE = 80
 """Characters of a wrong value that an error shows."""
@@ -47,6 +48,29 @@ def load_config(path: Path | None) -> Config:
     except ValueError as error:  # a NUL in the path
         raise ConfigError(f"{str(path)!r}: cannot be read ({error}); expected a configuration file") from error
     return parse_config(data, path)
+
+
+def check_passwords(config: Config, path: Path) -> None:
+    """Read the passwords of all cameras once: whoever starts a program that needs them is told at once of those that
+    are not there, as the environment of a process never changes. Commands that open no source do not call this.
+
+    Args:
+        config: what `path` holds.
+        path: the file, for errors.
+
+    Raises:
+        ConfigError: some are not set, cannot be read or are empty: one line for each.
+    """
+    lines = []
+    for index, source in enumerate(config.sources):
+        if isinstance(source, VideoSource) and (source.password_env or source.password_file):
+            where = f"{path}: sources[{index}] ({source.name})"
+            try:
+                read_password(where, env=source.password_env, file=source.password_file, warn=False)
+            except SourceError as error:
+                lines.append(str(error))
+    if lines:
+        raise ConfigError("\n".join(lines))
 
 
 def parse_config(data: dict[str, Any], path: Path) -> Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from stream.types import NANOSECONDS, SkeletonFrame
@@ -10,6 +11,8 @@ MAX_GAP_S = 5.0
 """A longer silence in a recording is skipped."""
 MAX_LATE_S = 1.0
 """A frame further back in time than this is a clock that started anew, not a frame that came late."""
+PACE_STEP_S, PACE_STEPS, PACE_MIN_S = 0.1, 50, 2.0
+"""How fast it goes is looked at in steps of this length or more, over so many of them, but not over less time."""
 
 
 @dataclass(slots=True)
@@ -38,15 +41,31 @@ class Pacer:
         self._speed = speed
         self._clocks: dict[str, _Clock] = {}
         self._played: dict[str, int] = {}
+        self._most = 0
+        self._steps: deque[tuple[float, float]] = deque(maxlen=PACE_STEPS)
         self.jumps = 0
 
     @property
     def media_s(self) -> float:
         """Recorded seconds so far without the jumps, of the source that has most."""
-        return max(self._played.values(), default=0) / NANOSECONDS
+        return self._most / NANOSECONDS
+
+    @property
+    def pace(self) -> float:
+        """How many times real time it went lately; 0.0 while too little was played to tell."""
+        if not self._steps or self._steps[-1][0] - self._steps[0][0] < PACE_MIN_S:
+            return 0.0
+        (first, begun), (last, done) = self._steps[0], self._steps[-1]
+        return (done - begun) / (last - first)
 
     def due(self, frame: SkeletonFrame, now: float) -> float:
         """Return in how many seconds a frame is due, 0 or more; `now` is in seconds of a clock that never jumps."""
+        wait = self._wait(frame, now)
+        if not self._steps or now - self._steps[-1][0] >= PACE_STEP_S:
+            self._steps.append((now, self.media_s))
+        return wait
+
+    def _wait(self, frame: SkeletonFrame, now: float) -> float:
         clock = self._clocks.get(frame.source)
         if clock is None:
             self._clocks[frame.source] = _Clock(frame.t, now, frame.t)
@@ -60,6 +79,7 @@ class Pacer:
         if step > 0:
             clock.newest = frame.t
             self._played[frame.source] += step
+            self._most = max(self._most, self._played[frame.source])
         if self._speed is None:
             return 0.0
         return max(0.0, clock.now + (frame.t - clock.t) / NANOSECONDS / self._speed - now)

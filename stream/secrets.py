@@ -42,7 +42,7 @@ _hidden: set[str] = set()
 _warned: set[str] = set()
 
 
-def read_password(where: str, *, env: str = "", file: str = "") -> str:
+def read_password(where: str, *, env: str = "", file: str = "", warn: bool = True) -> str:
     """Return the password from an environment variable or a file, and have `redact` hide it from now on.
 
     One line end after it is not part of it. A file that others may read is taken, as containers mount their secrets
@@ -51,6 +51,7 @@ def read_password(where: str, *, env: str = "", file: str = "") -> str:
     Args:
         where: the source, for the error.
         env, file: the variable's name or the file's path; one of the two is given.
+        warn: whether to; False where it is read again by another process, which warns.
 
     Raises:
         SourceError: it is not set, cannot be read, or is empty.
@@ -60,7 +61,7 @@ def read_password(where: str, *, env: str = "", file: str = "") -> str:
         if password is None:
             raise SourceError(where, f"{origin} is not set; expected the camera's password")
     else:
-        origin, password = f"password file {file}", _from_file(where, Path(file))
+        origin, password = f"password file {file}", _from_file(where, Path(file), warn)
     password = password.removesuffix("\n").removesuffix("\r")
     if not password or not password.isprintable():
         raise SourceError(where, f"{origin} is empty or not one line of text; expected the camera's password")
@@ -68,7 +69,7 @@ def read_password(where: str, *, env: str = "", file: str = "") -> str:
     return password
 
 
-def _from_file(where: str, path: Path) -> str:
+def _from_file(where: str, path: Path, warn: bool) -> str:
     try:
         with path.open("rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode
@@ -82,7 +83,7 @@ def _from_file(where: str, path: Path) -> str:
         ) from None
     except UnicodeDecodeError:  # which would quote the bytes
         raise SourceError(where, f"password file {path} is not UTF-8 text; expected the camera's password") from None
-    if os.name == "posix" and mode & 0o077 and str(path) not in _warned:
+    if warn and os.name == "posix" and mode & 0o077 and str(path) not in _warned:
         _warned.add(str(path))
         _log.warning("password file %s can be read by others; expected mode 0600 (chmod 600)", path)
     return text

@@ -97,7 +97,7 @@ class Wire:
             elif message["type"] == "heartbeat":
                 self.heartbeat = data
 
-    def until(self, wanted: Callable[[], object], seconds: float = 60.0) -> float:
+    def until(self, wanted: Callable[[], object], seconds: float = 120.0) -> float:
         """Take messages until `wanted` holds; seconds that it took."""
         began = time.monotonic()
         while not wanted():

@@ -75,8 +75,9 @@ def _told(entry: SourceEntry, found: dict[str, Any] | ProbeError) -> str:
     if isinstance(entry, FileSource):
         return f"{entry.name}: {entry.path}, layout {found['layout']}, people in the first frame: {found['people']}"
     told = ["{}x{}".format(*found["resolution"])] if found["resolution"] else []
-    told.append(f"{found['rate_hz']:.1f} frames/s")
-    if not found["live"] and found["took_s"] > 0:
+    several = found["frames"] > 1
+    told.append(f"{found['rate_hz']:.1f} frames/s" if several else "- frames/s")  # one frame has no rate
+    if not found["live"] and found["took_s"] > 0 and several:
         told.append(f"{found['frames'] / found['took_s']:.1f} done a second")
     people = found["people"]
     seen = "nobody seen" if not people else "one person" if people == 1 else f"at most {people} people at once"

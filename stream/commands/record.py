@@ -10,7 +10,7 @@ from typing import Any
 
 from stream.commands.files import open_readable
 from stream.commands.options import check_targets
-from stream.config_file import ConfigError, load_config
+from stream.config_file import ConfigError, check_passwords, load_config
 from stream.console import make_console, plural
 from stream.daemon.supervisor import Supervisor
 from stream.errors import PosewireError, SourceError
@@ -26,7 +26,8 @@ def record_frames(out: Path, paths: Sequence[str], *, seconds: float | None, for
     """Convert skeleton files, or record the configured sources, into one recording; returns the exit code.
 
     Raises:
-        PosewireError: the recording exists or cannot be made, or there is nothing to record.
+        PosewireError: the recording exists or cannot be made, there is nothing to record, or the password of a camera
+            is not there.
     """
     if out.exists() and not force:
         raise RecordError(f"{out}: exists already; expected a new file, or --force to overwrite it")
@@ -83,6 +84,8 @@ def _record(out: Path, seconds: float | None, config: Path | None) -> int:
     settings = load_config(config)
     if not settings.sources:
         raise ConfigError("nothing to record: expected skeleton files, or [[sources]] in the configuration")
+    path = config or Path("config.toml")
+    check_passwords(settings, path)
     logging.basicConfig(level=logging.INFO, format="posewire: %(message)s")
     console = make_console()
 
@@ -96,7 +99,4 @@ def _record(out: Path, seconds: float | None, config: Path | None) -> int:
     console.print(
         f"recording {plural(len(settings.sources), 'source')} to {out}; Ctrl-C stops", style="dim", soft_wrap=True
     )
-    supervisor = Supervisor(
-        settings, config or Path("config.toml"), on_message=show, recording=out.resolve(), seconds=seconds
-    )
-    return supervisor.run()
+    return Supervisor(settings, path, on_message=show, recording=out.resolve(), seconds=seconds).run()

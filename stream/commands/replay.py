@@ -130,6 +130,8 @@ def replay_files(
     if builder and report:
         try:
             builder.write(report.resolve(), film)
+            if film and (doubt := film.mismatch(*builder.span)):
+                complaints.print(f"posewire: {doubt}", style="yellow", soft_wrap=True)
         except (ReportError, SourceError) as error:
             report = None
             errors.append(str(error))

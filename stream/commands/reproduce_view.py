@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +13,9 @@ from stream.console import make_console
 from train.datasets.splits import split_names
 from train.papers.published import Table, dataset_names, read_tables
 from train.papers.tables import Outcome, beside, cell, comparisons, legend, score, signed
+
+LIST_WIDTH = 100
+"""Characters of the longest line of a list, where the terminal is wider."""
 
 
 def show_table(console: Console, table: Table, outcomes: Sequence[Outcome], lacking: Mapping[str, str]) -> None:
@@ -59,15 +63,26 @@ def summary(table: Table, outcomes: Sequence[Outcome], lacking: Mapping[str, str
 
 def list_tables() -> int:
     """Show the tables, their rows and columns, and the datasets and their splits; returns the exit code."""
-    grid = Grid("table", "rows", "columns", "what", box=None)
-    for table in read_tables().values():
-        rows, columns = (", ".join(one.key for one in several) for several in (table.rows, table.columns))
-        grid.add_row(table.name, rows, columns, table.title)
-    datasets = Grid("dataset", "splits", box=None)
-    for name in dataset_names():
-        datasets.add_row(name, ", ".join(split_names(name)))
     console = make_console()
-    console.print(grid)
-    console.print()
-    console.print(datasets)
+    width = min(console.width, LIST_WIDTH)
+    for table in read_tables().values():
+        console.print(f"{table.name}: {table.title}")
+        for what, several in (("rows", table.rows), ("columns", table.columns)):
+            console.print(_wrapped(what, [one.key for one in several], width), soft_wrap=True)
+    for name in dataset_names():
+        console.print(f"dataset {name}", soft_wrap=True)
+        console.print(_wrapped("splits", split_names(name), width), soft_wrap=True)
     return 0
+
+
+def _wrapped(what: str, names: Sequence[str], width: int) -> str:
+    """Names behind what they are, in lines of a width; none is broken."""
+    head = f"  {what:9}"
+    return fill(
+        ", ".join(names),
+        width,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

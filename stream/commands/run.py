@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 from rich.text import Text
 
-from stream.commands.run_view import RunTable, Summary, complaints_above, live_table
-from stream.config_file import ConfigError, load_config
-from stream.console import event_line, make_console
+from stream.commands.run_view import RunTable, Summary, complaints_above, is_news, live_table
+from stream.config_file import ConfigError, check_passwords, load_config
+from stream.console import UNIX_TIME, event_line, make_console
 from stream.daemon.supervisor import Supervisor
 from stream.structs import EventData, SourceState
 
@@ -26,28 +26,36 @@ def run_daemon(config: Path | None) -> int:
     A terminal shows a table of the sources below the events; anything else gets lines only.
 
     Raises:
-        ConfigError: the configuration is wrong, or has no sources.
+        ConfigError: the configuration is wrong or has no sources, or the password of a camera is not there.
     """
     path = config or Path("config.toml")
     settings = load_config(config)
     if not settings.sources:
         raise ConfigError(f"{path}: sources: none; expected at least one [[sources]] block")
+    check_passwords(settings, path)
     console = make_console()
     publish = settings.publish
     names = [source.name for source in settings.sources]
-    table = RunTable(settings.node.name, names, time.monotonic())
+    speeds = {source.name: getattr(source, "speed", 1.0) for source in settings.sources}
+    table = RunTable(settings.node.name, names, time.monotonic(), speeds)
+    states: dict[str, SourceState] = {}
 
     def show(child: str, message: dict[str, Any]) -> None:
         if message["kind"] == "beat":
             table.beat(msgspec.convert(message, Summary), time.monotonic())
+            for line in table.slowed() if not console.is_terminal else ():  # the table shows it
+                console.print(line, style="yellow", soft_wrap=True)
         elif message["kind"] == "event":
             event = msgspec.convert(message["data"], EventData)
             table.event(message["source"], event, time.monotonic())
-            line = Text.assemble((time.strftime("%H:%M:%S "), "dim"), event_line(message["source"], event))
-            console.print(line, soft_wrap=True)
+            # One time is enough: that of a live source is the time of day itself.
+            of_day = "" if event.t > UNIX_TIME else time.strftime("%H:%M:%S ")
+            console.print(Text.assemble((of_day, "dim"), event_line(message["source"], event)), soft_wrap=True)
         elif message["kind"] == "status":
             state = msgspec.convert(message["data"], SourceState)
-            console.print(f"{message['source']} {state.state} {state.detail}".rstrip(), style="dim", soft_wrap=True)
+            before, states[message["source"]] = states.get(message["source"]), state
+            if is_news(before, state):
+                console.print(f"{message['source']} {state.state} {state.detail}".rstrip(), style="dim", soft_wrap=True)
         elif message["kind"] == "ready":
             console.print(f"{child} ready, model {message['description']}", style="dim", soft_wrap=True)
             if message["unfamiliar"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,12 +16,16 @@ from rich.table import Table
 from rich.text import Text
 
 from stream.console import SEVERITY_STYLE
+from stream.faults import DOWN
 from stream.structs import EventData, Quantiles, SourceState
 
 SILENT_S = 5.0
 """Seconds without a beat of the publisher after which the numbers are shown as old."""
 AROUND = 6
 """Lines of a terminal that rows do not get: head, foot, borders and the newest event."""
+
+SLOW = 0.9
+"""Share of its speed below which a recorded source is slow."""
 
 _STATE_STYLE = {"running": "green", "ended": "dim", "stopped": "dim"}
 _REFRESH_HZ = 4
@@ -34,13 +38,24 @@ class Summary(msgspec.Struct, frozen=True):
     people: dict[str, int]
     latency_ms: dict[str, Quantiles]
     dropped: dict[str, int]
+    pace: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Row:
-    """One source of the configuration; `event` is its newest, with the time at which it came."""
+    """One source of the configuration.
+
+    Attributes:
+        speed: at how many times real time it should play, where it is recorded.
+        pace: at how many it does; 0 where that is unknown.
+        event: its newest, with the time at which it came.
+        slow: it has been told of as slow.
+    """
 
     name: str
+    speed: float = 1.0
+    pace: float = 0.0
+    slow: bool = False
     state: SourceState | None = None
     people: int | None = None
     event: EventData | None = None
@@ -54,11 +69,14 @@ class RunTable:
         node: name of the daemon.
         sources: names of the configured sources, in order.
         now: monotonic time, s.
+        speeds: of those that are recorded, at how many times real time they should play, where that is not 1.
     """
 
-    def __init__(self, node: str, sources: Sequence[str], now: float) -> None:
+    def __init__(
+        self, node: str, sources: Sequence[str], now: float, speeds: Mapping[str, float] | None = None
+    ) -> None:
         self._node = node
-        self._rows = {name: Row(name) for name in sources}
+        self._rows = {name: Row(name, (speeds or {}).get(name, 1.0)) for name in sources}
         self._start = self._heard = now
         self._summary: Summary | None = None
 
@@ -66,7 +84,9 @@ class RunTable:
         """Take the newest numbers of all sources; the node's own state is not shown."""
         self._heard, self._summary = now, summary
         for name, row in self._rows.items():
-            row.state = summary.sources.get(name)
+            state = summary.sources.get(name)
+            row.state = state if is_news(row.state, state) else row.state
+            row.pace = summary.pace.get(name, 0.0)
             inside = [count for source, count in summary.people.items() if _block(source, name)]
             row.people = sum(inside) if inside else None
 
@@ -76,6 +96,13 @@ class RunTable:
             for name, row in self._rows.items():
                 if _block(source, name):
                     row.event, row.event_at = event, now
+
+    def slowed(self) -> list[str]:
+        """One line for each recorded source that plays slower than it should and was not told of before."""
+        new = [row for row in self._rows.values() if not row.slow and _is_slow(row)]
+        for row in new:
+            row.slow = True
+        return [f"{row.name} plays at {_times(row.pace)}, not {row.speed:g}x: too slow a machine for it" for row in new]
 
     def render(self, now: float, width: int, lines: int) -> Table:
         """The table as it is at a moment.
@@ -123,6 +150,15 @@ def _block(source: str, name: str) -> bool:
     return source == name or source.startswith(f"{name}.")
 
 
+def is_news(before: SourceState | None, now: SourceState | None) -> bool:
+    """Whether a state is worth showing after another: what was away as the daemon stopped did not end then."""
+    return now is None or now.state != "ended" or before is None or before.state not in DOWN
+
+
+def _is_slow(row: Row) -> bool:
+    return 0 < row.pace < SLOW * row.speed
+
+
 def _calm(row: Row) -> int:
     """How little there is to look at: 0 for a source that does not run, 2 for one that runs well."""
     return 0 if row.state is None or row.state.state != "running" else 1 if row.state.detail else 2
@@ -137,11 +173,21 @@ def _cells(row: Row, now: float) -> list[Text]:
     return [
         Text(row.name),
         Text(told, style=style),
-        Text(f"{state.rate_hz:.1f}" if state.rate_hz else ""),
+        _rate(row, state),
         Text("" if row.people is None else str(row.people)),
         _event(row, now),
         Text(f"{state.dropped:,}" if state.dropped else "0", style="yellow" if state.dropped else "dim"),
     ]
+
+
+def _rate(row: Row, state: SourceState) -> Text:
+    """Frames a second by capture time, and of a recorded source how many times real time it plays."""
+    rate = Text(f"{state.rate_hz:.1f}" if state.rate_hz else "")
+    return rate.append(f" {_times(row.pace)}", "yellow" if _is_slow(row) else "dim") if row.pace else rate
+
+
+def _times(pace: float) -> str:
+    return f"{pace:.1f}x" if pace >= 0.1 else f"{pace:.2f}x"
 
 
 def _event(row: Row, now: float) -> Text:

@@ -32,7 +32,8 @@ HIGH_WATER = 4
 REPORT_S = 1.0
 """Seconds between two reports on a source whose state stays as it is."""
 RETRY_S = 10.0
-"""Seconds, more or less, until a camera is tried again that lacks something here: a password, a pose network."""
+"""Seconds, more or less, until a camera is tried again that lacks something here: a pose network, the file of its
+password (which was there as the daemon started)."""
 HUNG = 3
 """Exit code where only another process can open the source again."""
 
@@ -177,6 +178,7 @@ def _pump(child: Child, source: Source, outlet: Outlet, speed: float | None) -> 
             return
         stages = source.stages
         due = time.monotonic() + pacer.due(frame, time.monotonic())
+        outlet.pace = 0.0 if source.live else pacer.pace
         while not child.stopping and (wait := due - time.monotonic()) > 0:
             child.beat(**outlet.counts)
             time.sleep(min(wait, BEAT_S))

@@ -24,11 +24,13 @@ class Flow:
     Attributes:
         dropped: by stage, what was lost since the publisher's start.
         people: by source name, how many were seen in the newest frame.
+        pace: by name of a recorded source that plays, how many times real time it does.
     """
 
     def __init__(self) -> None:
         self.dropped = dict.fromkeys(DROP_STAGES, 0)
         self.people: dict[str, int] = {}
+        self.pace: dict[str, float] = {}
         self._latency = Latency()
         self._last: dict[str, int] = {}
         self._counters: Counter[tuple[str, str]] = Counter()
@@ -36,7 +38,10 @@ class Flow:
         self._report_at = 0
 
     def status(self, status: Status) -> None:
-        """Take note of a source's counts; each of its captures counts from 0."""
+        """Take note of a source's counts, each of whose captures counts from 0, and of how fast it plays."""
+        self.pace.pop(status.source, None)
+        if status.pace:
+            self.pace[status.source] = status.pace
         for stage, count in (("capture", status.missed), ("queue", status.dropped)):
             known = self._counters[status.source, stage]
             self.dropped[stage] += count - known if count >= known else count

@@ -64,6 +64,7 @@ class Status(msgspec.Struct, frozen=True):
         dropped: of them, those that a worker was too slow for.
         rate_hz: frames a second lately, by capture time.
         missed: images that became no frame, as the pose took too long.
+        pace: of a recorded source, how many times real time it plays lately; 0 where that is unknown.
     """
 
     source: str
@@ -74,6 +75,7 @@ class Status(msgspec.Struct, frozen=True):
     dropped: int = 0
     rate_hz: float = 0.0
     missed: int = 0
+    pace: float = 0.0
 
 
 class WorkerState(msgspec.Struct, frozen=True):

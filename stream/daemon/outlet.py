@@ -29,6 +29,7 @@ class Outlet:
     Attributes:
         frames, dropped: counts so far.
         missed: images that became no frame, as the source tells.
+        pace: of a recorded source, how many times real time it plays lately, as whoever paces it tells; else 0.
         sent: by the source names that the frames carried, how many were sent.
     """
 
@@ -38,6 +39,7 @@ class Outlet:
         self._waiting: deque[tuple[str, Stamp, list[bytes]]] = deque()
         self._times: deque[int] = deque(maxlen=RATE_FRAMES)
         self.frames = self.dropped = self.missed = 0
+        self.pace = 0.0
         self.sent: dict[str, int] = {}
 
     def put(self, frame: SkeletonFrame, stages: Mapping[str, float] | None = None) -> None:
@@ -74,7 +76,8 @@ class Outlet:
         """Tell the worker and all behind it how the source is; False if it takes nothing now."""
         if state != "running":
             self._times.clear()
-        counts = self.frames, self.dropped, self.rate_hz, self.missed
+            self.pace = 0.0
+        counts = self.frames, self.dropped, self.rate_hz, self.missed, self.pace
         return self._send(encode(Status(source, state, redact(detail), tuple(self.sent), *counts)))
 
     @property

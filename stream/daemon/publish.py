@@ -154,10 +154,11 @@ class Outlet:
         self._tell_faults(self._faults.tick(self._now))
 
     def summary(self) -> dict[str, Any]:
-        """How things are, for the supervisor to show: sources, people, latencies and losses."""
+        """How things are, for the supervisor to show: sources, people, how fast recordings play, latencies, losses."""
         return {
             "sources": msgspec.to_builtins(self._publisher.states()),
             "people": dict(self._flow.people),
+            "pace": dict(self._flow.pace),
             "latency_ms": msgspec.to_builtins(self._flow.latency(time.monotonic_ns())),
             "dropped": dict(self._flow.dropped),
         }

@@ -36,6 +36,11 @@ AWAY_S = 2.0
 """A loop that took this long was stopped itself (Ctrl-Z): the children's silence means nothing."""
 TELL_S = 1.0
 """Seconds between two notes on the same faulted source, for a publisher that started again."""
+STAGE_STOP_S = 1.5
+"""The least that the children of one stage get, however long those before took: a worker waits a second for the last
+word of a capture that could give none, and must still end its events."""
+COUNTS = {"filling": "windows not yet full"}
+"""What counters are called before people, where their names do not say it."""
 
 log = logging.getLogger("posewire")
 
@@ -222,16 +227,19 @@ class Supervisor:
             running = [child for child in running if not child.reap()]
             if any(now - child.seen > SILENCE_S for child in running):
                 break
+        asked = time.monotonic()
         if running and self._stop_at == math.inf:
-            self._stop_at = time.monotonic() + STOP_S
+            self._stop_at = asked + STOP_S
+        grace_end = max(self._stop_at, asked + STAGE_STOP_S)
         for escalate, deadline in (
-            (None, self._stop_at),
-            (subprocess.Popen.terminate, self._stop_at + TERMINATE_S),
+            (None, grace_end),
+            (subprocess.Popen.terminate, grace_end + TERMINATE_S),  # the same request once more, by another way
             (subprocess.Popen.kill, math.inf),
         ):
             for child in running:
                 if escalate is not None and child.process is not None:
-                    log.warning("%s does not stop; sending %s", child.name, escalate.__name__)
+                    if escalate is subprocess.Popen.kill:
+                        log.warning("%s did not stop in %.1f s and was ended", child.name, time.monotonic() - asked)
                     escalate(child.process)
             while running and time.monotonic() < deadline:
                 self._ask(control, running, STOP)
@@ -246,4 +254,5 @@ class Supervisor:
 
 def told_counts(counts: dict[str, Any]) -> str:
     """Counters as one line for people; those at zero and process ids are left out."""
-    return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items() if name != "pid" and count)
+    told = {COUNTS.get(name, name): count for name, count in counts.items() if name != "pid" and count}
+    return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in told.items())

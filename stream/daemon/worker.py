@@ -39,6 +39,7 @@ def main(child: Child) -> int:
     orders = child.orders
     config = parse_config(orders.config, Path(orders.config_path))
     service = load_service(config, salt=orders.salt)
+    service.recogniser.warm_up(min(config.model.max_batch, MAX_FRAMES))
     inlet, outlet = child.context.socket(zmq.PULL), child.context.socket(zmq.PUSH)
     inlet.setsockopt(zmq.RCVHWM, 16)  # what waits longer must wait where the oldest can be dropped
     outlet.setsockopt(zmq.SNDHWM, 10_000)
@@ -187,7 +188,7 @@ class Worker:
         """End the events of a source whose capture died without a word."""
         self._running.discard(source)
         status = self._last.get(source, Status(source, "lost"))
-        status = msgspec.structs.replace(status, state="lost", detail="its capture process died", rate_hz=0.0)
+        status = msgspec.structs.replace(status, state="lost", detail="its capture process died", rate_hz=0.0, pace=0.0)
         self._last[source] = status
         self._end(status, EndReason.GAP)
         self._send(status)

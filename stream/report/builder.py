@@ -160,6 +160,12 @@ class ReportBuilder:
         recording.cover(event.t)
         recording.events.add(event)
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """First and last time of all that was added, in ns; (0, 0) where that is nothing."""
+        kept = self._recordings.values()
+        return min((one.t0 for one in kept), default=0), max((one.t1 for one in kept), default=0)
+
     def write(self, path: Path, video: ReportVideo | None = None) -> None:
         """Write the page, replacing a file of that name only once the new one is complete.
 

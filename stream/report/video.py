@@ -23,6 +23,10 @@ MAX_BYTES = 15_000_000
 """Most bytes of all images: 20 MB of page."""
 QUALITY = 70
 """Of JPEG, 0..100."""
+SLACK_S, SLACK = 1.0, 0.05
+"""By how much a recording may outlast its video, in seconds and as a share: what containers claim is not exact."""
+MUCH_LONGER = 2.0
+"""How many times as long as its recording a video may be: recordings are stopped early."""
 
 
 @dataclass(slots=True)
@@ -77,7 +81,25 @@ class ReportVideo:
         self._path, self._fov_deg = path, fov_deg
         feed = FileImages(path)
         feed.open()
+        self._lasts_s = feed.claimed_s
         feed.close()
+
+    def mismatch(self, t0: int, t1: int) -> str:
+        """Return what speaks against this being the video of a recording, as one line; "" where nothing does.
+
+        A recording holds no image, so its length is all that can be compared.
+
+        Args:
+            t0, t1: as in `payload`.
+        """
+        end_s = (t1 - (t0 if t0 > UNIX_TIME * NANOSECONDS else 0)) / NANOSECONDS
+        slack_s = max(SLACK_S, SLACK * end_s)
+        if not self._lasts_s or end_s - slack_s <= self._lasts_s <= MUCH_LONGER * end_s + slack_s:
+            return ""
+        return (
+            f"{self._path}: lasts {self._lasts_s:.1f} s, and the recording ends at {end_s:.1f} s; "
+            "expected the video that the recording was made of"
+        )
 
     def payload(self, t0: int, t1: int) -> dict[str, object]:
         """Return what the page needs of the video; `video.js` is the other half of this function.

@@ -123,6 +123,14 @@ class FileImages:
         self._interval = round(NANOSECONDS / (fps if MIN_FPS < fps < MAX_FPS else DEFAULT_FPS))
         self._t, self._count = -self._interval, 0
 
+    @property
+    def claimed_s(self) -> float:
+        """Seconds that the open file claims to last; 0.0 where it does not say."""
+        if self._capture is None:
+            raise RuntimeError(f"{self.where} is not open")
+        images = self._capture.get(opencv().CAP_PROP_FRAME_COUNT)
+        return max(images, 0.0) * self._interval / NANOSECONDS
+
     def read(self, timeout: float) -> Image:  # noqa: ARG002  # a file never lets one wait
         """Return the next image.
 

@@ -15,6 +15,7 @@ from stream.errors import SourceError
 from stream.secrets import redact
 from stream.sources.base import SourceHung, SourceTimeout
 from stream.sources.images import Image, UInt8Array, opencv
+from stream.sources.reach import fault_of
 from stream.types import NANOSECONDS
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class _Grabber(threading.Thread):
         try:
             capture = self._capture()
             try:
-                failure = self._grab(capture) if capture.isOpened() else "cannot be opened"
+                failure = self._grab(capture) if capture.isOpened() else self._refused()
             finally:
                 capture.release()
         except self._module.error as error:
@@ -173,6 +174,11 @@ class _Grabber(threading.Thread):
             newest, self._newest = self._newest, None
             return newest
 
+    def _refused(self) -> str:
+        fault = fault_of(self._address)
+        self._address = ""
+        return redact(f"cannot be opened: {fault}" if fault else "cannot be opened")
+
     def _capture(self) -> cv2.VideoCapture:
         module = self._module
         if isinstance(self._address, int):
@@ -184,13 +190,13 @@ class _Grabber(threading.Thread):
         limits = [module.CAP_PROP_OPEN_TIMEOUT_MSEC, int(OPEN_S * 1000)]
         limits += [module.CAP_PROP_READ_TIMEOUT_MSEC, int(READ_S * 1000)]
         stream: cv2.VideoCapture = module.VideoCapture(self._address, module.CAP_FFMPEG, limits)
-        self._address = ""
         if stream.isOpened() and int(stream.get(module.CAP_PROP_FOURCC)) == _MJPEG:
             # Not decoded: only images that are taken need be, and OpenCV's own decoding keeps the first image's size.
             stream.set(module.CAP_PROP_FORMAT, -1)
         return stream
 
     def _grab(self, capture: cv2.VideoCapture) -> str:
+        self._address = ""  # it holds the password
         with self._changed:
             self._opened = True
             self._changed.notify_all()

@@ -110,6 +110,11 @@ def test_a_driver_that_hangs_does_not_hang_the_check(tmp_path: Path, monkeypatch
             | {"live": False},
             "cam: 640x360, 25.0 frames/s, 10.0 done a second, layout mediapipe, nobody seen",
         ),
+        (
+            {"frames": 1, "layout": "mediapipe", "people": 0, "resolution": [640, 360], "rate_hz": 0.0, "took_s": 1.5}
+            | {"live": False},
+            "cam: 640x360, - frames/s, layout mediapipe, nobody seen",
+        ),
     ],
 )
 def test_what_was_found_is_told_in_one_line(tmp_path: Path, found: dict[str, object], told: str) -> None:

@@ -34,6 +34,21 @@ def test_sources_with_other_clocks_do_not_wait_for_each_other() -> None:
     assert (pacer.media_s, pacer.jumps) == (2.0, 0)
 
 
+@pytest.mark.parametrize("seconds_for_one", [0.5, 1.0, 3.0])
+def test_the_pace_is_what_was_played_over_the_time_that_it_took(seconds_for_one: float) -> None:
+    pacer = Pacer(1.0)
+    for number in range(300):
+        now = number / 25 * seconds_for_one
+        pacer.due(at(number / 25), now)
+        assert pacer.pace == (pytest.approx(1 / seconds_for_one) if now >= 2.2 else pytest.approx(pacer.pace))
+        assert not (now < 1.9 and pacer.pace)
+    pacer.due(at(5000.0), now + 0.1)  # what is skipped was not played
+    assert 0 < pacer.pace <= 1 / seconds_for_one
+    for number in range(300):
+        pacer.due(at(5000 + number), now + 1 + number * 4)
+    assert pacer.pace == pytest.approx(0.25)
+
+
 @pytest.mark.parametrize("to", [-3600.0, 0.0, 3600.0])
 def test_after_a_jump_a_source_starts_anew(to: float) -> None:
     pacer = Pacer(1.0)

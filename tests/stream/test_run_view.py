@@ -77,6 +77,31 @@ def test_a_narrow_and_low_terminal_shows_sources_in_trouble_first() -> None:
     assert len(lines) <= 12
 
 
+def test_a_recording_that_plays_slower_than_it_should_shows_it_and_is_told_of_once() -> None:
+    table = RunTable("n", ["film", "fast", "cam"], 0.0, {"film": 1.0, "fast": 8.0, "cam": 1.0})
+    states = dict.fromkeys(("film", "fast", "cam"), RUNNING)
+
+    def beat(pace: dict[str, float]) -> list[str]:
+        table.beat(msgspec.structs.replace(summary(states), pace=pace), 1.0)
+        return table.slowed()
+
+    assert beat({}) == []
+    assert beat({"film": 0.95, "fast": 7.9}) == []
+    assert beat({"film": 0.31, "fast": 7.9}) == ["film plays at 0.3x, not 1x: too slow a machine for it"]
+    _, film, fast, cam, *_ = text(table, 2.0)
+    assert [line.split()[2:4] for line in (film, fast)] == [["30.0", "0.3x"], ["30.0", "7.9x"]]
+    assert cam.split()[2:] == ["30.0", "7"]
+    assert beat({"film": 0.28, "fast": 2.0}) == ["fast plays at 2.0x, not 8x: too slow a machine for it"]
+
+
+def test_a_camera_that_was_away_when_the_daemon_stopped_did_not_end() -> None:
+    table = RunTable("n", ["away", "there"], 0.0)
+    lost, ended = SourceState("lost", "cannot be opened", 0, 0, 0.0), SourceState("ended", "", 0, 0, 0.0)
+    table.beat(summary({"away": lost, "there": RUNNING}), 1.0)
+    table.beat(summary({"away": ended, "there": ended}), 2.0)
+    assert [line.split()[1] for line in text(table, 3.0)[1:3]] == ["lost:", "ended"]
+
+
 def test_lines_go_above_the_table() -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=100, height=20, color_system=None)

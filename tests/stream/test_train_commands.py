@@ -346,9 +346,17 @@ def test_reproduce_refuses_what_it_cannot_use(posewire: Command, arguments: tupl
     assert result.stderr.count("\n") == 1
 
 
-def test_the_list_of_tables(posewire: Command) -> None:
+def test_the_list_of_tables(posewire: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     result = posewire("reproduce", "--list")
     assert result.returncode == 0
     for name in ("smie-table2", "smie-table3", "pgfa-setting1", "pgfa-setting2", "own"):
         assert name in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    assert "  rows     revise, jpose, cada-vae, synse, smie\n" in result.stdout
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal
+    narrow = posewire("reproduce", "--list").stdout
+    assert max(map(len, narrow.splitlines())) <= 60
+    assert "without_msr_action3d" in narrow
+    monkeypatch.undo()
     assert posewire("reproduce").returncode == 2

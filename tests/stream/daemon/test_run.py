@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import zmq
+from camera_server import CameraServer
 from running_daemon import POSEWIRE, ROOT, children_of, gone, roles_of
 
 DEMO = ROOT / "stream" / "demo"
@@ -214,21 +216,68 @@ def test_a_worker_that_is_killed_after_a_recording_has_ended_does_not_wait_for_i
 
 
 def test_a_camera_that_is_not_ready_is_a_fault_and_no_end(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CAMERA_PASSWORD", raising=False)
-    config = write_config(
-        short_path,
-        'kind = "video"\nname = "cam"\nurl = "rtsp://127.0.0.1:1/x"\nuser = "u"\npassword_env = "CAMERA_PASSWORD"',
-    )
-    config.write_text("[capture]\nfault_after_s = 1\n" + config.read_text())
+    monkeypatch.setenv("XDG_DATA_HOME", str(short_path / "data"))  # no pose network, which may be pulled at any time
+    with CameraServer() as camera:
+        config = write_config(short_path, f'kind = "video"\nname = "cam"\nurl = "{camera.url}"')
+        config.write_text("[capture]\nfault_after_s = 1\n" + config.read_text())
+        is_told_and_goes_on(short_path, config)
+
+
+def is_told_and_goes_on(short_path: Path, config: Path) -> None:
     with Events(short_path) as events, daemon(config, short_path) as process:
         lost = events.until(lambda m: m["source"] == "cam" and m["data"].get("state") == "lost")
-        assert "CAMERA_PASSWORD is not set" in lost["data"]["detail"] or "needs" in lost["data"]["detail"]
+        assert (
+            "posewire models pull" in lost["data"]["detail"] or "expected it to be installed" in lost["data"]["detail"]
+        )
         fault = events.until(is_start)
         assert (fault["source"], fault["data"]["name"]) == ("cam", "camera-lost")
         assert process.poll() is None
         process.terminate()
         assert process.wait(10) == 0
     assert not any(m["data"].get("state") == "error" for m in events.seen)
+
+
+@pytest.mark.parametrize("command", ["run", "record", "check"])
+def test_passwords_that_are_not_there_are_refused_at_the_start(
+    short_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.delenv("CAMERA_PASSWORD", raising=False)
+    monkeypatch.setenv("OTHER_PASSWORD", "kanarie")
+    camera = 'kind = "video"\nname = "{}"\nurl = "rtsp://127.0.0.1:1/x"\nuser = "u"\n{}'
+    config = write_config(
+        short_path,
+        camera.format("good", 'password_env = "OTHER_PASSWORD"'),
+        camera.format("hall", 'password_env = "CAMERA_PASSWORD"'),
+        camera.format("yard", 'password_file = "secret"'),
+    )
+    out = ["--out", str(short_path / "out.pwr")] if command == "record" else []
+    done = subprocess.run(
+        [*POSEWIRE, command, *out, "--config", str(config)], capture_output=True, text=True, cwd=ROOT, timeout=100
+    )
+    assert done.returncode == 2
+    assert "kanarie" not in done.stdout + done.stderr
+    hall = "environment variable CAMERA_PASSWORD is not set; expected the camera's password"
+    yard = (
+        f"password file {short_path}/secret cannot be read (No such file or directory); expected the camera's password"
+    )
+    if command == "check":  # which tries everything, and tells of all of it
+        assert re.search(f"wrong  sources\\[1\\]: hall: .*{hall}", done.stderr)
+        assert f"{yard}\n" in done.stderr
+    else:
+        assert done.stderr == (
+            f"posewire: {config}: sources[1] (hall): {hall}\nposewire: {config}: sources[2] (yard): {yard}\n"
+        )
+        assert done.stdout == ""
+
+
+def test_commands_that_open_no_camera_need_no_password(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CAMERA_PASSWORD", raising=False)
+    config = write_config(
+        short_path,
+        'kind = "video"\nname = "cam"\nurl = "rtsp://127.0.0.1:1/x"\nuser = "u"\npassword_env = "CAMERA_PASSWORD"',
+    )
+    command = [*POSEWIRE, "replay", str(DEMO / "Ges01_wavehand.csv"), "--speed", "max", "--config", str(config)]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
 
 
 def test_a_second_daemon_on_the_same_addresses_is_refused(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,6 +340,19 @@ def test_a_file_that_is_faster_than_the_worker_loses_nothing_and_every_event_is_
         assert sum(f"  {phase} " in line for line in output.splitlines()) == sum(m["phase"] == phase for m in seen)
 
 
+def test_a_recording_that_plays_slower_than_it_should_is_told_of(short_path: Path) -> None:
+    config = write_config(short_path, recorded("fast", DEMO / "Seq1_11.csv", "speed = 1000\nloop = true"))
+    with daemon(config, short_path) as process:
+        assert process.stdout is not None
+        told = next(line for line in process.stdout if " plays at " in line)
+        assert re.fullmatch(r"fast plays at \d+\.\dx, not 1000x: too slow a machine for it\n", told)
+        process.terminate()
+        rest = process.stdout.read()
+        assert process.wait(20) == 0
+    assert " plays at " not in rest
+    assert "fast ended" in rest
+
+
 @pytest.mark.parametrize("broken", ['path = "nowhere"', 'device = "cuda"'])
 def test_a_model_that_cannot_be_used_ends_the_daemon_with_one_line(short_path: Path, broken: str) -> None:
     config = write_config(short_path, recorded("cam", DEMO / "Seq1_10.csv"))
@@ -327,8 +389,11 @@ def test_children_that_are_frozen_do_not_keep_a_daemon_from_stopping(short_path:
         for child in children:
             os.kill(child, signal.SIGSTOP)
         process.terminate()
-        process.wait(10)  # four seconds, on a machine that has them
+        output, _ = process.communicate(timeout=20)  # eight seconds, on a machine that has them
         assert all(gone(child) for child in children)
+    told = [line for line in output.splitlines() if "stop" in line and "Ctrl-C" not in line]
+    assert len(told) == 3, output
+    assert all(re.fullmatch(r"posewire: \S+ did not stop in \d+\.\d s and was ended", line) for line in told)
 
 
 def test_a_source_may_be_called_like_a_process(short_path: Path) -> None:

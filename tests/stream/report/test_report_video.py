@@ -97,6 +97,32 @@ def test_a_page_without_a_video_holds_none(tmp_path: Path) -> None:
     assert "Skeletons only: this page holds no images" in page
 
 
+def test_a_video_of_another_length_is_doubted(film: Path) -> None:
+    own, second = ReportVideo(film, 60.0), NANOSECONDS
+    for t0, t1 in ((0, 3), (0, 2), (1, 4), (1_700_000_000, 1_700_000_003)):
+        assert own.mismatch(t0 * second, t1 * second) == ""
+    for t0, t1, end in ((0, 9, "9.0"), (7, 9, "9.0"), (1_700_000_000, 1_700_000_009, "9.0"), (0, 0.5, "0.5")):
+        assert own.mismatch(round(t0 * second), round(t1 * second)) == (
+            f"{film}: lasts 3.0 s, and the recording ends at {end} s; expected the video that the recording was made of"
+        )
+    builder = report(Space.CAMERA3D)
+    assert builder.span == (0, (FRAMES - 1) * NANOSECONDS // FPS)
+    assert own.mismatch(*builder.span) == ""
+    assert ReportBuilder("empty", [], [], "m", (0.6, 0.4)).span == (0, 0)
+
+
+def test_a_replay_warns_of_a_video_of_another_length(
+    tmp_path: Path, film: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo = str(Path(__file__).parents[3] / "stream/demo/Seq1_10.csv")
+    options = {"speed": "max", "texts": [], "out": None, "publish": False, "config": None}
+    assert replay_files([demo], **options, report=tmp_path / "r.html", video=film) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if str(film) in line]
+    assert len(said) == 1
+    assert "lasts 3.0 s, and the recording ends at" in said[0]
+    assert (tmp_path / "r.html").exists()
+
+
 def test_too_many_bytes_thin_out_the_images() -> None:
     kept = KeptImages(limit=10_000)
     for i in range(400):
