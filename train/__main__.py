@@ -40,6 +40,13 @@ def several(text: str) -> int:
     return int(text)
 
 
+def hundred(text: str) -> int:
+    """A number of at least 100, for argparse."""
+    if positive(text) < 100:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of at least 100")
+    return int(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="python -m train", description=__doc__)
@@ -93,6 +100,12 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--skeleton", type=Path, required=True, help="its .skeleton file")
     sub.add_argument("--network", default="full", help="pose network: lite, full (default) or heavy")
     sub.add_argument("--fov", type=float, help="angle of view of the camera in degrees (default: by the skeleton)")
+    sub = command("pointset", "train the point set, for scenes of several people without tracks, and write it")
+    sub.add_argument("--out", type=Path, required=True, help="folder of the model; written at the end")
+    sub.add_argument("--without", nargs="+", default=[], choices=("strikes", "pairs"), help="labels to leave out")
+    sub.add_argument("--size", type=hundred, default=10_000, help="scenes to make (default 10000)")
+    sub.add_argument("--epochs", type=positive, default=12, help="how often each is seen (default 12)")
+    sub.add_argument("--seed", type=natural, default=0)
     return top
 
 
@@ -114,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     torch.set_num_threads(options.threads)
     commands = {"fit": fit, "leave-one-out": leave_one_out, "evaluate": evaluate, "speed": speed}
-    commands |= {"people": people, "agreement": agreement}
+    commands |= {"people": people, "agreement": agreement, "pointset": pointset}
     run = commands[options.command]
     try:
         if "data" in options:
@@ -232,6 +245,13 @@ def agreement(options: argparse.Namespace) -> None:
     if options.fov is not None and not 20 <= options.fov <= 150:
         raise PosewireError(f"--fov {options.fov:g}: expected 20 to 150 degrees")
     sys.stdout.write(found(options.video, options.skeleton, network=options.network, fov_deg=options.fov))
+
+
+def pointset(options: argparse.Namespace) -> None:
+    """Train the point set."""
+    from train.pointset.command import run
+
+    run(options)
 
 
 if __name__ == "__main__":
