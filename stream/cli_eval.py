@@ -26,6 +26,7 @@ from stream.cli_train import (
     check_together,
     resumable,
 )
+from stream.cli_variadic import VariadicCommand
 
 eval_app = typer.Typer(
     help="How good the model is on labelled recordings.", no_args_is_help=True, rich_markup_mode=None
@@ -168,3 +169,69 @@ def eval_stream(
             seed=seed,
         )
     )
+
+
+@eval_app.command("anomaly", cls=VariadicCommand)
+def eval_anomaly(
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data", metavar="FILE.npz|FOLDER", help="Labelled clips; a folder of poses; or the sets' (--protocol)."
+        ),
+    ],
+    positive: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL [LABEL ...]", help="Labels (or folders, default Fight) that are anomalies."),
+    ] = None,
+    prompt: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT [TEXT ...]", help="Descriptions of the anomalies.")
+    ] = None,
+    normal_from: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL [LABEL ...]", help="Labels that teach what is normal; default: all others."),
+    ] = None,
+    encoder: Annotated[
+        str,
+        typer.Option(metavar="points|graph|both", help="What sees people: as points, one by one, both."),
+    ] = "both",
+    json: JsonOption = None,
+    plot: PlotOption = None,
+    model: ModelOption = None,
+    points: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR [DIR ...]", help="Point sets, instead of the one that ships; seeds of a protocol."),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", metavar="alphapose|openpose", help="Of the poses in a folder; default: by its files."),
+    ] = None,
+    fps: Annotated[float, typer.Option(min=1, max=1000, help="Frames a second of these.")] = 30.0,
+    protocol: Annotated[
+        str | None,
+        typer.Option(metavar="precog|msrc12|kinder-gator|pairs", help="On people never trained on."),
+    ] = None,
+    split: Annotated[str, typer.Option(metavar="test|validation", help="Which of these people.")] = "test",
+    window: Annotated[float, typer.Option(min=0.1, max=10, metavar="S", help="Seconds of a window of PRECOG.")] = 0.5,
+    disturbed: Annotated[
+        bool, typer.Option("--disturbed/--as-recorded", help="Also with joints displaced, missing, people swapped.")
+    ] = True,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep what the encoders see, to be faster next time.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Tell anomalies, described by texts, from what is normal; nobody is judged by their own clips.
+
+    The shipped encoders were trained on people of the public sets that their model cards list, so figures on these sets
+    flatter them; --protocol judges only people whom they never saw.
+    """
+    from stream.commands import evaluate_anomaly as evaluate
+
+    options = evaluate.AnomalyOptions(data, encoder, json, plot, model, tuple(points or ()), config, cache)
+    if protocol is not None:
+        code = evaluate.eval_protocol(options, protocol=protocol, split=split, window_s=window, disturbed=disturbed)
+    elif data.is_dir():
+        code = evaluate.eval_folder(options, positive=positive or [], prompts=prompt or [], form=format_, fps=fps)
+    else:
+        code = evaluate.eval_labelled(options, positive=positive or [], prompts=prompt or [], normal=normal_from or [])
+    leave(code)

@@ -85,17 +85,15 @@ class Archive:
             own = next((keys for keys in (TAGS, FRAMES) if self._arrays.keys() & set(keys)), ("label",))
             self._require(*own)
         self._joints = self._arrays["joints"]
-        if self._joints.ndim == 3 and self._joints.shape[2] == 2:
-            raise self._error("joints are 2-D, of an image; this model takes 3-D joints")
-        if self._joints.ndim != 3 or self._joints.shape[2] != 3 or self._joints.dtype.kind not in "iuf":
-            raise self._error(f"joints are {self._joints.dtype} {self._joints.shape}; expected numbers (frames, V, 3)")
+        self._check_joints()
         self.offsets = self._read_offsets()
         count = len(self.offsets) - 1
         self.subjects = self._strings("subject", count) if "subject" in self._arrays else [""] * count
         key = next((key for key in ("clip", "sequence") if key in self._arrays), None)
         self.names = [str(i) for i in range(count)] if key is None else self._strings(key, count)
         self._people = self._read_people()
-        self.fps, self._scale = self._read_meta()
+        meta = self._read_meta()
+        self.fps, self._scale = self._read_fps(meta), self._read_scale(meta)
 
     def bodies(self, start: int, stop: int) -> tuple[Body, ...]:
         """Those who are seen in the given frames of the archive."""
@@ -166,6 +164,12 @@ class Archive:
             raise self._error(f"{key} is {column.dtype} {column.shape}; expected {what} ({length},)")
         return column
 
+    def _check_joints(self) -> None:
+        if self._joints.ndim == 3 and self._joints.shape[2] == 2:
+            raise self._error("joints are 2-D, of an image; this model takes 3-D joints")
+        if self._joints.ndim != 3 or self._joints.shape[2] != 3 or self._joints.dtype.kind not in "iuf":
+            raise self._error(f"joints are {self._joints.dtype} {self._joints.shape}; expected numbers (frames, V, 3)")
+
     def _read_offsets(self) -> list[int]:
         offsets: list[int] = self._integers("offsets").tolist()
         if len(offsets) < 2:
@@ -192,8 +196,7 @@ class Archive:
         except PosewireError as error:
             raise self._error(str(error)) from error
 
-    def _read_meta(self) -> tuple[float, float]:
-        """Frames per second, and metres in a unit of the joints."""
+    def _read_meta(self) -> dict[str, Any]:
         text = str(self._arrays["meta"]) if "meta" in self._arrays else "{}"
         try:
             meta = json.loads(text)
@@ -201,14 +204,22 @@ class Archive:
             meta = None
         if not isinstance(meta, dict):
             raise self._error(f'meta is {text[:40]!r}; expected a JSON object such as {{"fps": 30, "units": "mm"}}')
-        fps, units = meta.get("fps") or FPS, meta.get("units")
+        return meta
+
+    def _read_fps(self, meta: dict[str, Any]) -> float:
+        fps = meta.get("fps") or FPS
         if not isinstance(fps, int | float) or not 0 < fps <= 1000:
             raise self._error(f"meta has fps {str(fps)[:40]!r}; expected a number up to 1000")
+        return float(fps)
+
+    def _read_scale(self, meta: dict[str, Any]) -> float:
+        """Metres in a unit of the joints."""
+        units = meta.get("units")
         unit = str(units).strip().lower().removesuffix("s").replace("meter", "metre")
         scale = self._guess_scale() if units is None else UNITS.get(unit)
         if scale is None:
             raise self._error(f"meta has units {str(units)[:40]!r}; this model takes 3-D joints in mm, cm or m")
-        return float(fps), scale
+        return scale
 
     def _guess_scale(self) -> float:
         """Metres in a unit of the joints: integers are mm; else what makes the median torso most like a person's."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from train.datasets.archive import FRAMES, TAGS, Archive, Body, DataError
 
-__all__ = ["Body", "Clip", "DataError", "Recording", "Tag", "read_clips", "read_recordings", "runs"]
+__all__ = ["Body", "Clip", "DataError", "Recording", "Tag", "pieces", "read_clips", "read_recordings", "runs"]
 
 FloatArray = NDArray[np.float64]
 AROUND_TAG = 25
@@ -80,14 +80,14 @@ def read_clips(path: Path) -> list[Clip]:
     """
     archive = Archive(path)
     clips = []
-    pieces = list(_pieces(archive))
-    for item, (start, stop, label) in pieces:
+    cut = list(pieces(archive))
+    for item, (start, stop, label) in cut:
         first = archive.offsets[item]
         if bodies := archive.bodies(first + start, first + stop):
             times = archive.times(item)[start:stop]
             name = archive.names[item] + ("" if archive.trimmed else f"[{start}:{stop}]")
             clips.append(Clip(bodies, times - times[0], label, archive.subjects[item], name))
-    _count(path, "clips", len(clips), len(pieces))
+    _count(path, "clips", len(clips), len(cut))
     return clips
 
 
@@ -125,7 +125,7 @@ def runs(labels: Sequence[str]) -> list[Run]:
     return [(a, b, labels[a]) for a, b in pairwise([0, *changes, len(labels)]) if a < b]
 
 
-def _pieces(archive: Archive) -> Iterator[tuple[int, Run]]:
+def pieces(archive: Archive) -> Iterator[tuple[int, Run]]:
     """What makes the clips: the item of the archive and the part of it, in frames from its start."""
     lengths = [stop - start for start, stop in pairwise(archive.offsets)]
     if archive.trimmed:

@@ -1,0 +1,1 @@
+"""How well anomalies are told from what is normal: scores of labelled clips, recordings and other tools' pose files."""
