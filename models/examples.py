@@ -30,7 +30,7 @@ MAX_EXAMPLES = 10
 MAX_BYTES = 2**20
 """Of a file; larger ones are refused unread."""
 MAX_TEXT = 300
-SEVERITIES = ("info", "warning", "critical")
+SEVERITIES = ("info", "alert", "critical")
 TEMPERATURE = 0.07
 """Of cosines between a window and the means of examples."""
 STRANGER = 0.6

@@ -11,9 +11,11 @@ from typing import Annotated
 
 import typer
 
+from stream.cli_calibrate import calibrate_app, report_false
 from stream.cli_capture import devices, models_app
 from stream.cli_eval import eval_app
 from stream.cli_options import ConfigOption, leave
+from stream.cli_prompts import prompts_app, reload
 from stream.cli_train import reproduce, train
 
 app = typer.Typer(
@@ -24,9 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-prompts_app = typer.Typer(help="What is watched for.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(prompts_app, name="prompts")
 app.add_typer(eval_app, name="eval")
+app.add_typer(calibrate_app, name="calibrate")
 app.add_typer(models_app, name="models")
 
 
@@ -171,27 +173,6 @@ def schema(
     leave(show_schema(name, out))
 
 
-@prompts_app.command("list")
-def prompts_list(config: ConfigOption = None) -> None:
-    """List the prompts, their thresholds, and what they compete with."""
-    from stream.commands.prompts import list_prompts
-
-    leave(list_prompts(config))
-
-
-@prompts_app.command("test")
-def prompts_test(
-    texts: Annotated[
-        list[str], typer.Argument(metavar="TEXT...", help="What a person might be doing, in one way or several.")
-    ],
-    config: ConfigOption = None,
-) -> None:
-    """Say how well the model knows an action: the known ones nearest to it, and how often such texts were right."""
-    from stream.commands.prompts import test_prompt
-
-    leave(test_prompt(texts, config))
-
-
 @app.command()
 def teach(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="What to call the action.")] = None,
@@ -202,7 +183,7 @@ def teach(
         list[str] | None, typer.Option(metavar="ID", help="An event of a running daemon as an example; repeatable.")
     ] = None,
     text: Annotated[str | None, typer.Option(metavar="DESCRIPTION", help="What people are told that it is.")] = None,
-    severity: Annotated[str, typer.Option(metavar="info|warning|critical", help="Above info: an alarm.")] = "info",
+    severity: Annotated[str, typer.Option(metavar="info|alert|critical", help="Above info: an alarm.")] = "info",
     force: Annotated[bool, typer.Option("--force", help="Replace what was taught under this name.")] = False,
     query: Annotated[
         str | None, typer.Option(metavar="ENDPOINT", help="Where to ask for events; default: as configured.")
@@ -235,6 +216,8 @@ def teach(
         )
 
 
+app.command("report-false")(report_false)
+app.command()(reload)
 app.command()(devices)
 app.command()(train)
 app.command()(reproduce)

@@ -9,12 +9,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from stream.config_sources import SourceEntry
+from stream.anomaly import NAME as ANOMALY
+from stream.config_anomaly import Anomaly
+from stream.config_rules import Place, RuleEntry, ScheduleEntry, ZoneEntry, lasting_faults, name_faults
+from stream.config_sources import FileSource, SourceEntry, VideoSource
 from stream.config_types import (
     Description,
     FilePath,
     Flag,
     Integer,
+    LongSeconds,
+    Margin,
     Name,
     Number,
     OptionalPath,
@@ -25,12 +30,14 @@ from stream.config_types import (
 )
 from stream.endpoints import check_bind
 from stream.errors import PosewireError
-from stream.events import EventSettings
+from stream.events import EventSettings, Overrides
+from stream.permits import Limits
 from stream.pipeline import PipelineSettings
 from stream.prompts import Prompt
+from stream.rulebook import Rulebook
 from stream.topics import slug
 from stream.tracker import TrackerSettings
-from stream.types import Severity
+from stream.types import Severity, Space
 from stream.window import WindowSettings
 
 
@@ -78,12 +85,17 @@ class Events(Section):
 
     enter: Probability | None = None
     exit: Probability | None = None
-    margin: Annotated[Number, Field(ge=-2, le=2)] = 0.0
+    margin: Margin = 0.0
     needed: Integer = Field(2, ge=1, le=50)
     of: Integer = Field(3, ge=1, le=50)
+    min_s: Seconds = 0.0
+    max_s: LongSeconds = 600.0
     hold_s: Seconds = 0.6
     update_s: Seconds = 1.0
     cooldown_s: Seconds = 1.0
+    grace_s: Annotated[Number, Field(ge=0, le=60)] = 0.5
+    handover_s: Annotated[Number, Field(ge=0, le=60)] = 3.0
+    handover_m: Annotated[Number, Field(ge=0, le=10)] = 1.0
 
     @model_validator(mode="after")
     def _ordered(self) -> Events:
@@ -108,6 +120,12 @@ class ExamplesSection(Section):
     path: OptionalPath = "examples"
 
 
+class Regressions(ExamplesSection):
+    """Where `posewire report-false` files the joints of false alarms; an empty path is nowhere, and none are kept."""
+
+    path: OptionalPath = "regressions"
+
+
 class Prototypes(ExamplesSection):
     """Online prototypes (see `models.prototypes`), and the file that they are kept in; an empty path is memory only."""
 
@@ -115,7 +133,7 @@ class Prototypes(ExamplesSection):
     path: OptionalPath = ""
 
 
-class PromptEntry(Section):
+class PromptEntry(Place):
     """One `[[prompts]]` block."""
 
     text: Description
@@ -124,6 +142,11 @@ class PromptEntry(Section):
     enter: Probability | None = None
     exit: Probability | None = None
     also: tuple[Description, ...] = ()
+    margin: Margin | None = None
+    min_s: Seconds | None = None
+    max_s: LongSeconds | None = None
+    hold_s: Seconds | None = None
+    cooldown_s: Seconds | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> PromptEntry:
@@ -135,7 +158,8 @@ class PromptEntry(Section):
 
     def prompt(self) -> Prompt:
         """The prompt that this block describes."""
-        return Prompt(self.name, self.text, self.severity, self.enter, self.exit, self.also)
+        own = Overrides(self.margin, self.min_s, self.max_s, self.hold_s, self.cooldown_s)
+        return Prompt(self.name, self.text, self.severity, self.enter, self.exit, self.also, own)
 
 
 class Capture(Section):
@@ -153,11 +177,15 @@ class Capture(Section):
 
 
 class Publish(Section):
-    """Where messages go; an empty `skeletons` publishes neither skeletons nor scores."""
+    """Where messages go; an empty `skeletons` publishes neither skeletons nor scores.
+
+    With `control` whoever reaches the query socket may change the prompts.
+    """
 
     events: str = "tcp://127.0.0.1:5556"
     query: str = "tcp://127.0.0.1:5558"
     skeletons: str = ""
+    control: Flag = True
     heartbeat_s: Annotated[Number, Field(ge=0.1, le=60)] = 1.0
 
     @field_validator("events", "query", "skeletons")
@@ -187,11 +215,27 @@ DEFAULT_PROMPTS = (
         severity=Severity.CRITICAL,
         also=("a person collapses", "a person trips and falls down"),
     ),
-    PromptEntry(text="a person punches", name="punch", severity=Severity.WARNING),
-    PromptEntry(text="a person kicks", name="kick", severity=Severity.WARNING),
+    PromptEntry(text="a person punches", name="punch", severity=Severity.ALERT),
+    PromptEntry(text="a person kicks", name="kick", severity=Severity.ALERT),
     PromptEntry(text="a person waves a hand", name="wave"),
     PromptEntry(text="a person claps", name="clap"),
 )
+
+
+BLOCKS: dict[str, type[Section]] = {
+    "prompts": PromptEntry,
+    "zones": ZoneEntry,
+    "schedules": ScheduleEntry,
+    "rules": RuleEntry,
+}
+"""Sections of which there may be any number of blocks, all of one kind."""
+
+
+def _space(source: SourceEntry) -> Space | None:
+    """In which coordinates a source's joints will be; None of a recording, which knows itself."""
+    if isinstance(source, FileSource):
+        return None
+    return Space.IMAGE2D if isinstance(source, VideoSource) and source.joints == "2d" else Space.CAMERA3D
 
 
 class Config(Section):
@@ -205,7 +249,12 @@ class Config(Section):
     background: Background = Background()
     examples: ExamplesSection = ExamplesSection()
     prototypes: Prototypes = Prototypes()
+    anomaly: Anomaly = Anomaly()
+    regressions: Regressions = Regressions()
     prompts: tuple[PromptEntry, ...] = DEFAULT_PROMPTS
+    zones: tuple[ZoneEntry, ...] = ()
+    schedules: tuple[ScheduleEntry, ...] = ()
+    rules: tuple[RuleEntry, ...] = ()
     capture: Capture = Capture()
     sources: tuple[SourceEntry, ...] = ()
     publish: Publish = Publish()
@@ -221,6 +270,14 @@ class Config(Section):
                 raise ValueError(f"two prompts have the {what} {twice[0][:80]!r}; expected different ones")
         return prompts
 
+    @field_validator("rules")
+    @classmethod
+    def _distinct_rules(cls, rules: tuple[RuleEntry, ...]) -> tuple[RuleEntry, ...]:
+        names = [rule.name for rule in rules]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two rules have the name {twice[0]!r}; expected different ones")
+        return rules
+
     @field_validator("sources")
     @classmethod
     def _distinct_sources(cls, sources: tuple[SourceEntry, ...]) -> tuple[SourceEntry, ...]:
@@ -228,6 +285,35 @@ class Config(Section):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two sources have the name {twice[0]!r}; expected different ones")
         return sources
+
+    def faults(self) -> list[str]:
+        """One line for each block that does not go with the others, after its key."""
+        sources = self.spaces()
+        names = [prompt.name for prompt in self.prompts]
+        longest = {one.name: self.events.max_s if one.max_s is None else one.max_s for one in self.prompts}
+        sections = {ANOMALY: self.anomaly}
+        if self.anomaly.enabled:
+            names.append(ANOMALY)
+            longest[ANOMALY] = self.events.max_s
+        return [
+            *name_faults(self.prompts, self.zones, self.schedules, self.rules, names, sources, sections),
+            *lasting_faults(self.rules, longest),
+        ]
+
+    def spaces(self) -> dict[str, Space | None]:
+        """In which coordinates each source's joints will be, by its name; None where it is not known."""
+        return {source.name: _space(source) for source in self.sources}
+
+    def rulebook(self) -> Rulebook:
+        """Where, when and on what conditions things are told."""
+        limits = {ANOMALY: self.anomaly.limits()} | {prompt.name: prompt.limits() for prompt in self.prompts}
+        return Rulebook(
+            zones=tuple(zone.zone() for zone in self.zones),
+            schedules=tuple(schedule.schedule() for schedule in self.schedules),
+            limits={name: one for name, one in limits.items() if one != Limits()},
+            conditions=tuple(rule.condition() for rule in self.rules),
+            silence_s=self.capture.stall_s,
+        )
 
     def pipeline(self, *, frames: int, rate_hz: float, enter: float, exit: float) -> PipelineSettings:
         """Settings of the pipeline for a model of this window that suggests these thresholds."""
@@ -240,4 +326,5 @@ class Config(Section):
             events=EventSettings(**own.model_dump(exclude={"enter", "exit"}), enter=enter, exit=exit),
             min_coverage=self.windows.min_coverage,
             max_batch=self.model.max_batch,
+            rulebook=self.rulebook(),
         )

@@ -10,7 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from stream.config import Config, ExamplesSection, Model, Node, PromptEntry
+from stream.config import BLOCKS, Config, ExamplesSection, Model, Node
+from stream.config_anomaly import Anomaly
+from stream.config_rules import Place
 from stream.config_sources import KINDS, PATHS, SECRETS, SourceEntry, VideoSource
 from stream.errors import PosewireError, SourceError
 from stream.secrets import read_password
@@ -73,8 +75,13 @@ def check_passwords(config: Config, path: Path) -> None:
         raise ConfigError("\n".join(lines))
 
 
-def parse_config(data: dict[str, Any], path: Path) -> Config:
+def parse_config(data: dict[str, Any], path: Path, *, part: bool = False) -> Config:
     """Check the content of a configuration file.
+
+    Args:
+        data: the content.
+        path: of the file, named in errors.
+        part: it is not the whole file: names may stand for what is in the rest of it.
 
     Raises:
         ConfigError: as `load_config`.
@@ -84,6 +91,8 @@ def parse_config(data: dict[str, Any], path: Path) -> Config:
     except ValidationError as error:
         lines = [f"{path}: {_key(item['loc'], data)}: {_message(dict(item))}" for item in error.errors()]
         raise ConfigError("\n".join(lines)) from error
+    if not part and (faults := config.faults()):
+        raise ConfigError("\n".join(f"{path}: {fault}" for fault in faults))
     return config.model_copy(
         update={
             "sources": tuple(_anchored(source, path.parent) for source in config.sources),
@@ -91,6 +100,8 @@ def parse_config(data: dict[str, Any], path: Path) -> Config:
             "model": _anchored_model(config.model, path.parent),
             "examples": _anchored_examples(config.examples, path.parent),
             "prototypes": _anchored_examples(config.prototypes, path.parent),
+            "anomaly": _anchored_anomaly(config.anomaly, path.parent),
+            "regressions": _anchored_examples(config.regressions, path.parent),
         }
     )
 
@@ -102,6 +113,11 @@ def _anchored(source: SourceEntry, folder: Path) -> SourceEntry:
 
 def _anchored_node(node: Node, folder: Path) -> Node:
     return node.model_copy(update={"state": str((folder / node.state).resolve())}) if node.state else node
+
+
+def _anchored_anomaly(section: Anomaly, folder: Path) -> Anomaly:
+    given = section.normal
+    return section.model_copy(update={"normal": str((folder / given).resolve())}) if given else section
 
 
 def _anchored_model(model: Model, folder: Path) -> Model:
@@ -168,7 +184,9 @@ def _sections() -> dict[str, list[str]]:
     for name, field in Config.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             sections[name] = list(field.annotation.model_fields)
-    sections["prompts"] = list(PromptEntry.model_fields)
+    for name, block in BLOCKS.items():
+        keys = sorted(block.model_fields, key=lambda key: key in Place.model_fields)  # what it is, and then where
+        sections[name] = [block.model_fields[key].alias or key for key in keys]
     return sections | {f"sources of kind {kind}": list(model.model_fields) for kind, model in KINDS.items()}
 
 

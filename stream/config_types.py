@@ -16,6 +16,8 @@ Number = Annotated[float, Strict()]
 Flag = Annotated[bool, Strict()]
 Probability = Annotated[Number, Field(ge=0, le=1)]
 Seconds = Annotated[Number, Field(ge=0, le=3600)]
+LongSeconds = Annotated[Number, Field(ge=0, le=86_400)]
+Margin = Annotated[Number, Field(ge=-2, le=2)]
 
 
 def topic_name(name: str) -> str:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Mapping
 
 from rich.console import Console
 from rich.text import Text
 
 from stream.prompts import SAME_MEANING, PromptSet
 from stream.structs import EventData
+from stream.types import UNIX_TIME
 
 _PHASE_STYLE = {"start": "bold", "update": "dim", "end": ""}
-SEVERITY_STYLE = {"info": "green", "warning": "yellow", "critical": "bold red"}
-
-
-UNIX_TIME = 1e8
-"""No recording lasts three years: a time beyond counts from 1970."""
+SEVERITY_STYLE = {"info": "green", "alert": "yellow", "critical": "bold red"}
 
 
 def clock(seconds: float) -> str:
@@ -26,13 +24,14 @@ def clock(seconds: float) -> str:
     return f"{int(minutes)}:{rest:05.2f}"
 
 
-def event_line(source: str, event: EventData, t0: float = 0.0) -> Text:
+def event_line(source: str, event: EventData, t0: float = 0.0, *, with_id: bool = False) -> Text:
     """One line about one message of an event.
 
     Args:
         source: the event's source.
         event: its state.
         t0: time that counts as zero, in s.
+        with_id: close the line of its end with its id, by which `report-false` and `teach --from-event` ask for it.
     """
     style = SEVERITY_STYLE[event.severity]
     line = Text.assemble(
@@ -48,7 +47,23 @@ def event_line(source: str, event: EventData, t0: float = 0.0) -> Text:
         line.append(
             f"  peak {event.peak:.2f}, {clock(event.t_start - t0)} to {clock(event.t_end - t0)} ({event.reason})", "dim"
         )
+        if with_id:
+            line.append(f"  {event.id}", "dim")
     return line
+
+
+def withheld_line(when: str, name: str, source: str, track: int, score: float, why: str) -> str:
+    """One line about one start of an event that was withheld."""
+    who = f"{source}, person {track}" if track >= 0 else source
+    return f"{when:>9}  {name:<18}  {who}  score {score:.2f}: {why}"
+
+
+def withheld_counts(counts: Mapping[tuple[str, str], int]) -> str:
+    """How many starts were withheld, by name and reason: `fall: margin 2, grace 1; wave: margin 1`."""
+    by_name: dict[str, list[str]] = {}
+    for (name, reason), count in sorted(counts.items()):
+        by_name.setdefault(name, []).append(f"{reason.replace('_', ' ')} {count}")
+    return "; ".join(f"{name}: {', '.join(reasons)}" for name, reasons in by_name.items())
 
 
 def unfamiliar_names(prompts: PromptSet) -> list[str]:
@@ -57,9 +72,12 @@ def unfamiliar_names(prompts: PromptSet) -> list[str]:
     return [prompt.name for prompt, familiarity in pairs if familiarity < SAME_MEANING]
 
 
-def unfamiliar_prompts(prompts: PromptSet) -> str:
-    """Which prompts mean nothing that the model was trained on, in one sentence; empty where there are none."""
-    names = unfamiliar_names(prompts)
+def unfamiliar_prompts(prompts: PromptSet, among: Collection[str] | None = None) -> str:
+    """Which prompts mean nothing that the model was trained on, in one sentence; empty where there are none.
+
+    `among` are the names that matter, by default all.
+    """
+    names = [name for name in unfamiliar_names(prompts) if among is None or name in among]
     return f"the model was not trained on: {', '.join(names)} (see posewire prompts test)" if names else ""
 
 

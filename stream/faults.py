@@ -32,7 +32,7 @@ class _Away:
 class FaultWatch:
     """Watches over live sources; a recorded file that ends is no fault, so it is not told of those.
 
-    The events are warnings: in alarm systems a fault stands below what it keeps the system from seeing.
+    The events are alerts: in alarm systems a fault stands below what it keeps the system from seeing.
 
     Args:
         sources: names of the live ones; states of others are ignored.
@@ -85,7 +85,7 @@ class FaultWatch:
             id=event_id(self._salt, source, NO_TRACK, CAMERA_LOST, away.since),
             phase=Phase.START,
             kind=EventKind.FAULT,
-            severity=Severity.WARNING,
+            severity=Severity.ALERT,
             source=source,
             track=NO_TRACK,
             name=CAMERA_LOST,

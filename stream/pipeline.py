@@ -6,35 +6,33 @@ windows that they complete as one batch.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
 from models.prototypes import OnlinePrototypes
+from stream.anomaly import AnomalyWatch, Judged
+from stream.conditions import ConditionEngine
 from stream.events import EventEngine, EventSettings
-from stream.layouts import CANONICAL, layout
-from stream.prompts import PromptSet
-from stream.tracker import Tracker, TrackerSettings
+from stream.history import Ended, Featured, History, Hole, Moment, Unseen
+from stream.prompts import Prompt, PromptSet
+from stream.rulebook import Rulebook
+from stream.tracker import TrackerSettings
+from stream.tracks import TrackEnd, TrackHole, Tracks
 from stream.types import (
-    NANOSECONDS,
     EndReason,
     Event,
     Example,
     Float32Array,
-    Int64Array,
     Phase,
     Scores,
     SkeletonFrame,
-    Space,
+    Tracked,
     Window,
 )
-from stream.window import WindowRing, WindowSettings
-
-_CLOCK_RESET = 5 * NANOSECONDS
-"""A frame this much older than the newest is a sensor whose clock started anew, not a late frame."""
+from stream.window import WindowSettings
 
 
 class Encoder(Protocol):
@@ -45,51 +43,24 @@ class Encoder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Tracked:
-    """A frame in the canonical layout with stable track ids, for publishing and drawing.
-
-    Attributes:
-        source, t, space: as in `SkeletonFrame`.
-        track_ids: (M,) int64.
-        joints: (M, 25, 3) float32.
-        confidence: (M, 25) float32.
-    """
-
-    source: str
-    t: int
-    space: Space
-    track_ids: Int64Array
-    joints: Float32Array
-    confidence: Float32Array
-
-
 Output = Tracked | Scores | Event | Example
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineSettings:
-    """Settings of the parts; `min_coverage` is the share of seen joints under which a window is not scored."""
+    """Settings of the parts.
+
+    Attributes:
+        min_coverage: share of seen joints under which a window is not scored.
+        rulebook: where and when prompts count, and the conditions that are told of.
+    """
 
     window: WindowSettings = field(default_factory=WindowSettings)
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     events: EventSettings = field(default_factory=EventSettings)
     min_coverage: float = 0.4
     max_batch: int = 32
-
-
-@dataclass(slots=True)
-class _SourceState:
-    tracker: Tracker
-    t: int | None = None
-    rings: dict[int, WindowRing] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _TrackEnd:
-    source: str
-    track: int
-    reason: EndReason
+    rulebook: Rulebook = field(default_factory=Rulebook)
 
 
 class Pipeline:
@@ -107,6 +78,9 @@ class Pipeline:
     Attributes:
         encoder: the encoder; whoever wants to know more of its work may wrap it.
         prompts: what is watched for.
+        prototypes: see above; of other prompts come other ones.
+        history: where to keep what is seen, for trials of other prompts; None: nowhere.
+        watch: for anomalies; None as long as nobody sets one.
         counts: frames, windows, and what was left out and why (`late_frames`, `low_coverage`, `gaps` ...);
             `filling` counts the windows of tracks that are too young for a score.
     """
@@ -124,78 +98,161 @@ class Pipeline:
         self._settings = settings or PipelineSettings()
         self.encoder = encoder
         self.prompts = prompts
-        self._engine = EventEngine(prompts.prompts, self._settings.events, salt=salt)
-        self._sources: dict[str, _SourceState] = {}
-        self._born: dict[str, int] = {}
-        self._counts: Counter[str] = Counter()
+        self._conditions = ConditionEngine(self._settings.rulebook, salt=salt)
+        self._conditions.handover_s = self._settings.events.handover_s
+        self._engine = EventEngine(
+            prompts.prompts, self._settings.events, salt=salt, permit=self._conditions, awaits=self._conditions.awaits
+        )
+        self._tracks = Tracks(self._settings.tracker, self._settings.window, self._settings.min_coverage)
+        self._windows = 0
         self._embedding = embedding
-        self._prototypes = prototypes
+        self.prototypes = prototypes
+        self.history: History | None = None
         self._examples: dict[str, Example] = {}
         """Of each event that has not ended."""
+        self.watch: AnomalyWatch | None = None
 
     @property
     def counts(self) -> dict[str, int]:
         """Counters since the start, by name."""
         suppressed = {f"suppressed_{reason}": count for reason, count in self._engine.suppressed.items()}
-        return {**self._counts, **suppressed}
+        return {**self._tracks.counts, "windows": self._windows, **suppressed}
+
+    @property
+    def undated(self) -> frozenset[str]:
+        """Sources of which a schedule could not be asked, since their times have no date: it counted as on."""
+        return self._conditions.undated
+
+    @property
+    def engine(self) -> EventEngine:
+        """The event engine; whoever wants to know what it is told may put another before it."""
+        return self._engine
+
+    @engine.setter
+    def engine(self, engine: EventEngine) -> None:
+        self._engine = engine
+
+    @property
+    def settings(self) -> PipelineSettings:
+        """The settings of the parts."""
+        return self._settings
+
+    def new_engine(self, prompts: Sequence[Prompt]) -> EventEngine:
+        """An engine that knows of nothing yet, of this pipeline's settings: for trying other thresholds."""
+        return EventEngine(prompts, self._settings.events)
 
     def push(self, frames: Sequence[SkeletonFrame]) -> list[Output]:
         """Take frames, in the order of capture within each source.
 
         Returns:
-            For each frame its `Tracked`, then the `Scores` of each window that it completed with the events they cause,
-            each after its `Example`, if any.
+            For each frame its `Tracked`, the events that time ended or that found their person again, then the `Scores`
+            of each window that the frame completed with the events they cause, each after its `Example`, if any.
         """
-        steps: list[Tracked | Window | _TrackEnd] = []
-        for frame in frames:
-            steps.extend(self._track(frame))
+        steps = [step for frame in frames for step in self._tracks.push(frame)]
         windows = [step for step in steps if isinstance(step, Window)]
         scored = iter(self._score([window for window in windows if window.coverage >= self._settings.min_coverage]))
         outputs: list[Output] = []
         for step in steps:
             if isinstance(step, Tracked):
+                self._keep(step.source, step)
                 outputs.append(step)
-            elif isinstance(step, _TrackEnd):
-                outputs.extend(self._told(self._engine.end_track(step.source, step.track, step.reason)))
+                outputs.extend(self._told(self._engine.see(step)))
+                outputs.extend(self._conditions.hand_over(step, self._engine.heirs))
+                outputs.extend(self._conditions.see(step))
+                if self.watch is not None:
+                    outputs.extend(self._told(self._judge(self.watch.see(step))))
+            elif isinstance(step, TrackHole):
+                self._keep(step.source, Hole(step.track))
+                outputs.extend(self._told(self._engine.interrupt(step.source, step.track)))
+                if self.watch is not None:
+                    self.watch.forget(step.source, step.track)
+            elif isinstance(step, TrackEnd):
+                self._keep(step.source, Ended(step.track, step.reason))
+                outputs.extend(self._end(step))
             elif step.coverage < self._settings.min_coverage:
+                self._keep(step.source, Unseen(step.track, step.t1))
                 outputs.extend(self._told(self._engine.abstain(step.source, step.track, step.t1)))
             else:
-                scores, embedding = next(scored)
+                scores, embedding, features = next(scored)
+                self._keep(step.source, Featured(step.track, step.t1, step.coverage, features.copy()))
+                judged: Sequence[Judged] = ()
+                if self.watch is not None:
+                    anomaly, judged = self.watch.person(step, features)
+                    scores = replace(scores, anomaly=anomaly)
                 outputs.append(scores)
-                events = self._engine.push(scores)
+                events = [*self._engine.push(scores), *self._judge(judged)]
                 if embedding is not None:
                     self._remember(scores, embedding)
                 outputs.extend(self._told(events))
         return outputs
 
-    def exchange(self, prompts: PromptSet) -> list[Event | Example]:
-        """Watch for other prompts from now on: open events of those that stay, by name, go on; the others end."""
+    def exchange(
+        self, prompts: PromptSet, events: EventSettings | None = None, rulebook: Rulebook | None = None
+    ) -> list[Event | Example]:
+        """Watch for other prompts from now on: open events of those that stay, by name, go on; the others end.
+
+        `events` are other general settings, too, and `rulebook` other zones, schedules and conditions.
+        """
         self.prompts = prompts
-        return self._told(self._engine.exchange(prompts.prompts))
+        if events is not None:
+            self._settings = replace(self._settings, events=events)
+            self._conditions.handover_s = events.handover_s
+        ended = self._told(self._engine.exchange(prompts.prompts, events))
+        if rulebook is not None:
+            self._settings = replace(self._settings, rulebook=rulebook)
+            # What a rule of other numbers told of ends too, but it is watched for as before.
+            names = {condition.name for condition in rulebook.conditions}
+            ended.extend(
+                replace(event, reason=EndReason.RULE_CHANGED) if event.name in names else event
+                for event in self._conditions.exchange(rulebook)
+            )
+        return ended
 
     def end_source(self, source: str, reason: EndReason = EndReason.SOURCE_END) -> list[Event | Example]:
         """End the open events of a source that ended and forget its tracks."""
-        state = self._sources.pop(source, None)
-        if state is not None:  # should it come back, its track ids go on
-            self._born[source] = state.tracker.born
-        return self._told(self._engine.end_source(source, reason))
+        if self.watch is not None:
+            self.watch.forget(source)
+        self._tracks.end_source(source)
+        self._keep(source, Ended(None, reason))
+        return [*self._told(self._engine.end_source(source, reason)), *self._conditions.end_source(source, reason)]
 
     def finish(self, reason: EndReason = EndReason.SHUTDOWN) -> list[Event | Example]:
         """End all open events of all sources."""
-        self._sources.clear()
-        return self._told(self._engine.end_all(reason))
+        self._tracks.end_all()
+        return [*self._told(self._engine.end_all(reason)), *self._conditions.end_all(reason)]
+
+    def _judge(self, judged: Sequence[Judged]) -> list[Event]:
+        scores = ((one.rule, one.source, one.track, one.t, one.score) for one in judged)
+        return [event for score in scores for event in self._engine.judge(*score)]
+
+    def _keep(self, source: str, moment: Moment) -> None:
+        if self.history is not None:
+            self.history.add(source, moment)
+
+    def _end(self, end: TrackEnd) -> list[Event | Example]:
+        if self.watch is not None:
+            self.watch.forget(end.source, end.track)
+        if end.track is None:
+            told = self._told(self._engine.end_source(end.source, end.reason))
+            return [*told, *self._conditions.end_source(end.source, end.reason)]
+        told = self._told(self._engine.end_track(end.source, end.track, end.reason))
+        return [*told, *self._conditions.end_track(end.source, end.track)]
 
     def _remember(self, scores: Scores, embedding: Float32Array) -> None:
         """Keep the embedding of a window as the example of the open events that were never surer."""
         for event in self._engine.open_events(scores.source, scores.track):
-            if event.t == scores.t and event.score >= event.peak:
+            surest = event.score >= event.peak or event.id not in self._examples
+            if event.t == scores.t and surest:
                 model = self.prompts.model_digest
                 self._examples[event.id] = Example(
                     event.id, event.source, event.name, event.t, event.score, model, embedding.copy()
                 )
 
     def _told(self, events: Sequence[Event]) -> list[Event | Example]:
-        """Events, the start and the end of each after its example: whoever hears of it can ask for it."""
+        """Events, the start and the end of each after its example: whoever hears of it can ask for it.
+
+        Each is followed by what it causes of conditions.
+        """
         told: list[Event | Example] = []
         for event in events:
             if event.phase is not Phase.UPDATE and event.id in self._examples:
@@ -203,62 +260,23 @@ class Pipeline:
             if event.phase is Phase.END:
                 self._examples.pop(event.id, None)
             told.append(event)
+            told.extend(self._conditions.take(event))
         return told
 
-    def _track(self, frame: SkeletonFrame) -> list[Tracked | Window | _TrackEnd]:
-        self._counts["frames"] += 1
-        state = self._sources.get(frame.source)
-        if state is None:
-            state = _SourceState(Tracker(self._settings.tracker, born=self._born.get(frame.source, 0)))
-            self._sources[frame.source] = state
-        steps: list[Tracked | Window | _TrackEnd] = []
-        if state.t is not None and frame.t <= state.t:
-            if state.t - frame.t < _CLOCK_RESET:
-                self._counts["late_frames"] += 1
-                return []
-            self._counts["clock_resets"] += 1
-            steps += [_TrackEnd(frame.source, track, EndReason.GAP) for track in state.tracker.open_tracks]
-            # The new tracker goes on counting where the old one stopped: ids are for the life of the process.
-            state.tracker = Tracker(self._settings.tracker, born=state.tracker.born)
-            state.rings.clear()
-        state.t = frame.t
-
-        joints, confidence = layout(frame.layout).to_canonical(frame.joints, frame.confidence)
-        seen = (confidence > 0).any(axis=1)  # a body of which nothing is seen is nowhere, and nobody
-        joints, confidence = joints[seen], confidence[seen]
-        ids, ended = state.tracker.update(frame.t, joints, confidence, frame.track_ids[seen], frame.space)
-        for track in ended:
-            state.rings.pop(track, None)
-            steps.append(_TrackEnd(frame.source, track, EndReason.TRACK_LOST))
-        steps.append(Tracked(frame.source, frame.t, frame.space, ids, joints, confidence))
-        for body, track in enumerate(ids.tolist()):
-            ring = state.rings.get(track)
-            if ring is None:
-                ring = state.rings[track] = WindowRing(self._settings.window, len(CANONICAL))
-            cuts, gap = ring.push(frame.t, joints[body], confidence[body])
-            if gap:
-                self._counts["gaps"] += 1
-                steps.append(_TrackEnd(frame.source, track, EndReason.GAP))
-            for cut in cuts:
-                if cut.coverage < self._settings.min_coverage:
-                    self._counts["low_coverage" if cut.full else "filling"] += 1
-                steps.append(Window(frame.source, track, cut.t0, cut.t1, cut.x, cut.mask, cut.coverage))
-        return steps
-
-    def _score(self, windows: Sequence[Window]) -> list[tuple[Scores, Float32Array | None]]:
-        """The scores of windows, and their embeddings if they are wanted."""
-        scores: list[tuple[Scores, Float32Array | None]] = []
+    def _score(self, windows: Sequence[Window]) -> list[tuple[Scores, Float32Array | None, Float32Array]]:
+        """The scores of windows, their embeddings if they are wanted, and their features."""
+        scores: list[tuple[Scores, Float32Array | None, Float32Array]] = []
         for start in range(0, len(windows), self._settings.max_batch):
             batch = windows[start : start + self._settings.max_batch]
             features = self.encoder.encode(np.stack([w.x for w in batch]), np.stack([w.mask for w in batch]))
             similarity, probability, margin = self.prompts.score(features)
             embeddings = None if self._embedding is None else self._embedding(features)
-            if self._prototypes is not None and embeddings is not None:
-                told = slice(0, self._prototypes.prompts)
+            if self.prototypes is not None and embeddings is not None:
+                told = slice(0, self.prototypes.prompts)
                 for row, embedding in zip(probability, embeddings, strict=True):
                     # Prompts that mean the same add to more than 1, and one may be given the shares of the others.
-                    row[told] = np.minimum(self._prototypes.adapt(row[told], embedding), 1.0)
-            self._counts["windows"] += len(batch)
+                    row[told] = np.minimum(self.prototypes.adapt(row[told], embedding), 1.0)
+            self._windows += len(batch)
             for n, window in enumerate(batch):
                 one = Scores(
                     source=window.source,
@@ -271,5 +289,5 @@ class Pipeline:
                     coverage=window.coverage,
                     prompts_digest=self.prompts.digest,
                 )
-                scores.append((one, None if embeddings is None else embeddings[n]))
+                scores.append((one, None if embeddings is None else embeddings[n], features[n]))
         return scores

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 import numpy as np
 
 from models.examples import Examples, scorer
 from models.heads import BankHead, Head, columns_of, familiarity
+from stream.events import Overrides
 from stream.query import PromptInfo
 from stream.types import Float32Array, Severity
 
@@ -43,6 +44,7 @@ class Prompt:
         severity: above INFO it is published as an alarm.
         enter, exit: thresholds of this prompt, or None for the defaults.
         also: more descriptions of the same; their vectors are averaged.
+        own: what else it has for itself of the settings of events.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Prompt:
     enter: float | None = None
     exit: float | None = None
     also: tuple[str, ...] = ()
+    own: Overrides = field(default_factory=Overrides)
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from stream.clip_reply import MAX_RECORDING, ClipReply, ClipShelf
 from stream.journal import Journal
 from stream.messages import Message, MessageError, encode, topic_of
 from stream.query import MAX_EMBEDDING, MAX_EXAMPLES, ExampleReply, PromptInfo
@@ -25,9 +26,11 @@ from stream.structs import (
     SourceState,
 )
 from stream.topics import Kind, check_name
+from stream.withheld_reply import WithheldReply, WithheldShelf, WithheldStart
 
 if TYPE_CHECKING:
-    from stream.types import Event, Example, Float32Array, Scores, SkeletonFrame
+    from stream.events import Suppression
+    from stream.types import Clip, Event, Example, Float32Array, Scores, SkeletonFrame
 
 MAX_SOURCES = 256
 """Sources told of in heartbeats and snapshots, the most recently changed ones."""
@@ -121,6 +124,8 @@ class Publisher:
         self.flow: Callable[[], tuple[dict[str, Quantiles], dict[str, int]]] = _nothing
         """Gives the latencies and the losses by stage that heartbeats tell of, where they are measured."""
         self._examples: dict[str, Example] = {}
+        self._clips = ClipShelf()
+        self._withheld = WithheldShelf()
         self._clock = clock
         self._started = time.monotonic()
         self._seqs = dict.fromkeys(Kind, 0)
@@ -161,6 +166,65 @@ class Publisher:
             score=rounded(kept.score, 0.0, 1.0, "score of an example"),
             model=kept.model,
             embedding=[rounded(number, -1.0, 1.0, "embedding") for number in kept.embedding.tolist()],
+        )
+
+    def keep_clip(self, clip: Clip) -> None:
+        """Keep the joints around an event for who asks for them, and forget the oldest.
+
+        Raises:
+            MessageError: there are too many of them.
+        """
+        if len(clip.recording) > MAX_RECORDING:
+            raise MessageError(f"joints of event {clip.event.id[:80]!r}: expected at most {MAX_RECORDING} bytes")
+        self._clips.put(clip)
+
+    def clip(self, event: str, request: str) -> ClipReply | None:
+        """Return the reply to a request, of this id, for the joints around an event; None if there are none."""
+        kept = self._clips.get(event)
+        if kept is None:
+            return None
+        return ClipReply(
+            VERSION,
+            "clip",
+            request,
+            self.node,
+            self.epoch,
+            event=event,
+            kind="anomaly" if kept.event.kind.value == "anomaly" else "action",
+            source=kept.event.source,
+            track=kept.event.track,
+            name=kept.event.name,
+            prompt=kept.event.prompt,
+            t_start=seconds(kept.event.t_start),
+            t_end=None if kept.event.t_end is None else seconds(kept.event.t_end),
+            peak=rounded(kept.event.peak, 0.0, 1.0, "peak of an event"),
+            model=kept.model,
+            recording=kept.recording,
+        )
+
+    def keep_withheld(self, one: Suppression) -> None:
+        """Keep a start that was withheld for who asks why nothing was raised, and forget the oldest.
+
+        Raises:
+            MessageError: it does not fit the contract.
+        """
+        score = rounded(one.score, 0.0, 1.0, "score of a withheld start")
+        start = WithheldStart(one.name, one.source, one.track, seconds(one.t), score, one.reason)
+        try:
+            self._withheld.put(msgspec.convert(msgspec.to_builtins(start), WithheldStart))
+        except msgspec.ValidationError as error:
+            raise MessageError(f"withheld start of {one.name[:80]!r}: {error}") from None
+
+    def withheld(self, request: str) -> WithheldReply:
+        """Return the reply to a request, of this id, for the starts that were withheld."""
+        return WithheldReply(
+            VERSION,
+            "withheld",
+            request,
+            self.node,
+            self.epoch,
+            starts=self._withheld.starts(),
+            counts=self._withheld.counts(),
         )
 
     def seqs(self) -> dict[str, int]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from stream.journal import Missing
+from stream.clip_reply import ClipReply
 from stream.messages import MessageError
-from stream.structs import VERSION, Cosine, Count, Label, Name, Seconds, Share, SourceState, Text
-from stream.topics import Kind
-
-if TYPE_CHECKING:
-    from stream.publisher import Publisher
+from stream.prompt_replies import PromptsReply, TrialReply
+from stream.roles import CONTROLS
+from stream.structs import VERSION, Cosine, Count, Id, Label, Name, Seconds, Share, SourceState, Text
+from stream.withheld_reply import WithheldReply
 
 MAX_REQUEST = 64 << 10
 """Bytes of the largest request."""
@@ -25,22 +23,32 @@ PAGE_BYTES = 1 << 20
 MAX_EMBEDDING = 8192
 MAX_EXAMPLES = 1_000
 """Events whose example the publisher keeps."""
-
+MAX_ERROR = 1_000
+"""Characters of the longest error."""
+FORWARDED = CONTROLS | {"prompt_list"}
+"""Requests that the publisher has answered by the process that knows."""
 JournaledKind = Literal["alarm", "action", "anomaly", "status"]
-Id = Annotated[str, Meta(max_length=128, description="any string of the asker's, or none; the reply repeats it")]
 Bodies = Annotated[list[Raw], Meta(description="envelopes, as published")]
 
 
 class Request(Struct, frozen=True, omit_defaults=True):
-    """What a client sends; `kind`, `seq` and `limit` belong to type after, `event` to type example."""
+    """What a client sends.
+
+    `kind`, `seq` and `limit` belong to type after, `event` to types example and clip, `name` and `prompt` to those of
+    prompts.
+    """
 
     v: Literal[1]
-    type: Annotated[Label, Meta(description="ping, snapshot, after or example")]
+    type: Annotated[Label, Meta(description="ping, snapshot, after, example, clip, withheld, prompt_list ... reload")]
     id: Id = ""
     kind: Annotated[JournaledKind | None, Meta(description="whose numbers")] = None
     seq: Annotated[Count | None, Meta(description="the last number that the asker has; 0 for none")] = None
     limit: Annotated[Annotated[int, Meta(ge=1, le=PAGE_MESSAGES)], Meta(description="messages at most")] = PAGE_MESSAGES
     event: Annotated[Label | None, Meta(description="id of an event")] = None
+    name: Annotated[Label | None, Meta(description="name of a prompt in use")] = None
+    prompt: Annotated[
+        dict[str, Any] | None, Meta(description="keys of a [[prompts]] block; in prompt_set null: the default again")
+    ] = None
 
 
 class PromptInfo(Struct, frozen=True):
@@ -48,7 +56,7 @@ class PromptInfo(Struct, frozen=True):
 
     name: Annotated[Name, Meta(description="last level of its events' topics")]
     prompt: Annotated[Text, Meta(description="its text")]
-    severity: Literal["info", "warning", "critical"]
+    severity: Literal["info", "alert", "critical"]
 
 
 class Pong(Struct, frozen=True):
@@ -116,16 +124,29 @@ class ErrorReply(Struct, frozen=True):
     v: Literal[1]
     type: Literal["error"]
     id: Id
-    error: Annotated[str, Meta(max_length=1000, description="one line")]
+    error: Annotated[str, Meta(max_length=MAX_ERROR, description="one line")]
 
 
-Reply = Pong | SnapshotReply | AfterReply | ExampleReply | ErrorReply
-
+Reply = (
+    Pong
+    | SnapshotReply
+    | AfterReply
+    | ExampleReply
+    | ClipReply
+    | WithheldReply
+    | PromptsReply
+    | TrialReply
+    | ErrorReply
+)
 REPLIES: dict[str, type[Any]] = {
     "pong": Pong,
     "snapshot": SnapshotReply,
     "after": AfterReply,
     "example": ExampleReply,
+    "clip": ClipReply,
+    "withheld": WithheldReply,
+    "prompts": PromptsReply,
+    "trial": TrialReply,
     "error": ErrorReply,
 }
 
@@ -134,24 +155,6 @@ class _Head(Struct):
     type: str
 
 
-class _IdOnly(Struct):
-    id: Id = ""
-
-
-_EXPECTED = {
-    "v": "1, the version of the wire",
-    "type": "ping, snapshot, after or example",
-    "id": "a string of at most 128 characters",
-    "kind": "alarm, action, anomaly or status",
-    "seq": "a whole number from 0",
-    "limit": f"a whole number from 1 to {PAGE_MESSAGES}",
-    "event": "the id of an event, 1 to 64 characters",
-}
-"""What each field of a request may be, in words."""
-_WRONG_FIELD = re.compile(r"`\$\.(\w+)`|required field `(\w+)`")
-
-_REQUEST = msgspec.json.Decoder(Request)
-_ID_ONLY = msgspec.json.Decoder(_IdOnly)
 _REPLY_HEAD = msgspec.json.Decoder(_Head)
 _REPLIES = {name: msgspec.json.Decoder(reply) for name, reply in REPLIES.items()}
 
@@ -166,85 +169,4 @@ def decode_reply(body: bytes) -> Reply:
         reply: Reply = _REPLIES[_REPLY_HEAD.decode(body).type].decode(body)
     except (ValueError, RecursionError, KeyError) as error:
         raise MessageError(f"reply is not wire version {VERSION}: {error}") from None
-    return reply
-
-
-def answer(publisher: Publisher, body: bytes) -> bytes:
-    """Return the reply to a request, whatever its bytes are."""
-    try:
-        request = _REQUEST.decode(body)
-    except (ValueError, RecursionError) as error:
-        return msgspec.json.encode(ErrorReply(VERSION, "error", _id_of(body), f"malformed request: {_wrong(error)}"))
-    return msgspec.json.encode(_answer(publisher, request))
-
-
-def _id_of(body: bytes) -> str:
-    """Return the `id` of a request of which something else is wrong; empty where it cannot be read."""
-    try:
-        return _ID_ONLY.decode(body).id
-    except (ValueError, RecursionError):
-        return ""
-
-
-def _wrong(error: Exception) -> str:
-    """Say what is wrong with a request in words of the contract."""
-    match = _WRONG_FIELD.search(str(error))
-    name = match and (match[1] or match[2])
-    return f"{name}: expected {_EXPECTED[name]}" if name in _EXPECTED else "expected one JSON object in UTF-8"
-
-
-def _answer(publisher: Publisher, request: Request) -> Reply:
-    who = publisher.node, publisher.epoch
-    if request.type == "ping":
-        return Pong(VERSION, "pong", request.id, *who)
-    if request.type == "snapshot":
-        return SnapshotReply(
-            VERSION,
-            "snapshot",
-            request.id,
-            *who,
-            seqs=publisher.seqs(),
-            open=[Raw(body) for body in publisher.journal.open_events()],
-            open_dropped=publisher.journal.open_dropped,
-            sources=publisher.states(),
-            prompts=publisher.prompts,
-            prompts_digest=publisher.prompts_digest,
-        )
-    if request.type == "after":
-        return _after(publisher, request)
-    if request.type == "example":
-        return _example(publisher, request)
-    known = request.type.startswith("prompt")
-    error = "prompt control is not available" if known else f"unknown request type {request.type!r}"
-    return ErrorReply(VERSION, "error", request.id, f"{error}: expected {_EXPECTED['type']}")
-
-
-def _after(publisher: Publisher, request: Request) -> Reply:
-    if request.kind is None or request.seq is None:
-        return ErrorReply(VERSION, "error", request.id, "request after: expected kind and seq")
-    page = publisher.journal.after(Kind(request.kind), request.seq, request.limit, PAGE_BYTES)
-    gap = isinstance(page, Missing)
-    messages = [] if isinstance(page, Missing) else page.messages
-    return AfterReply(
-        VERSION,
-        "after",
-        request.id,
-        publisher.node,
-        publisher.epoch,
-        kind=request.kind,
-        gap=gap,
-        first=page.first if isinstance(page, Missing) else request.seq + 1 if messages else 0,
-        newest=publisher.seqs()[request.kind],
-        messages=[Raw(body) for body in messages],
-        more=gap or (not isinstance(page, Missing) and page.more),
-    )
-
-
-def _example(publisher: Publisher, request: Request) -> Reply:
-    if request.event is None:
-        return ErrorReply(VERSION, "error", request.id, "request example: expected event, the id of an event")
-    reply = publisher.example(request.event, request.id)
-    if reply is None:
-        limit = f"the examples of the last {MAX_EXAMPLES:,} events are kept"
-        return ErrorReply(VERSION, "error", request.id, f"event {request.event!r} is unknown or too old: {limit}")
     return reply

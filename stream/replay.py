@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from stream.errors import SourceError
+from stream.events import Suppressions
 from stream.messages import MessageError
 from stream.pace import Pacer
-from stream.pipeline import Output, Pipeline, Tracked
+from stream.pipeline import Output, Pipeline
 from stream.sources.base import RecordedSource
-from stream.types import EndReason, Event, Phase, SkeletonFrame
+from stream.types import EndReason, Event, Phase, SkeletonFrame, Tracked
 
 BATCH_FRAMES = 64
 """Frames handed to the pipeline at once when nothing paces the replay: their windows are encoded together."""
@@ -65,6 +66,7 @@ class Summary:
         people: tracks seen, per source.
         events: number of events, by prompt name.
         counts: the pipeline's counters.
+        suppressions: the starts of events that were withheld.
     """
 
     total: int = 0
@@ -76,6 +78,7 @@ class Summary:
     people: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
     counts: dict[str, int] = field(default_factory=dict)
+    suppressions: Suppressions = field(default_factory=Suppressions)
 
 
 class Replay:
@@ -108,6 +111,7 @@ class Replay:
         self._wait = wait
         self._tracks: set[tuple[str, int]] = set()
         self._noted = False
+        self._told_undated = False
         self.summary = Summary(total=len(sources))
 
     def run(self) -> Summary:
@@ -122,6 +126,7 @@ class Replay:
         finally:
             self.summary.wall_s = time.monotonic() - started
             self.summary.counts = self._pipeline.counts
+            self.summary.suppressions = self._pipeline.engine.suppressions
         return self.summary
 
     def _replay(self, source: RecordedSource) -> None:
@@ -173,6 +178,9 @@ class Replay:
     def _push(self, source: RecordedSource, frames: list[SkeletonFrame]) -> None:
         self.summary.frames += len(frames)
         self._emit(self._pipeline.push(frames))
+        if self._pipeline.undated and not self._told_undated:
+            self._told_undated = True
+            self._watcher.note(f"{source.name}: its times have no date; every schedule counts as on")
         self._watcher.advance(source, len(frames))
 
     def _emit(self, outputs: Sequence[Output]) -> None:

@@ -8,11 +8,44 @@ import time
 import msgspec
 import zmq
 
+from stream.errors import PosewireError
 from stream.messages import MessageError
 from stream.query import MAX_REPLY, Reply, Request, decode_reply
 from stream.transport import connect, harden
 
 ATTEMPTS = 3
+
+
+class NoAnswer(PosewireError):
+    """Nobody answers a request."""
+
+
+def ask(endpoint: str, request: Request, timeout: float = 1.0, attempts: int = ATTEMPTS) -> Reply:
+    """The reply to one request, waited for.
+
+    Args:
+        endpoint: the publisher's `query` endpoint.
+        request: its id is set here.
+        timeout: seconds for a reply.
+        attempts: how often to ask; once for what must not be done twice.
+
+    Raises:
+        NoAnswer: none came.
+        EndpointError: the endpoint is malformed.
+    """
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    poller = zmq.Poller()
+    try:
+        requester = Requester(context, endpoint, poller, timeout, attempts)
+        requester.send(request)
+        while True:
+            poller.poll(max(1, round(1000 * (requester.wait() or 0.0))))
+            for reply in requester.replies():
+                return reply
+            if requester.overdue():
+                raise NoAnswer(f"nobody answers at {endpoint}; expected a running daemon")
+    finally:
+        context.destroy(linger=0)
 
 
 class Requester:
@@ -23,6 +56,7 @@ class Requester:
         endpoint: the publisher's `query` endpoint.
         poller: where the socket is to be registered; it changes over time.
         timeout: seconds for a reply.
+        attempts: how often to ask before giving up.
 
     Attributes:
         pending: the request under way, None when there is none.
@@ -33,7 +67,12 @@ class Requester:
     """
 
     def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, poller: zmq.Poller, timeout: float
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        endpoint: str,
+        poller: zmq.Poller,
+        timeout: float,
+        attempts: int = ATTEMPTS,
     ) -> None:
         self.pending: Request | None = None
         self.malformed = 0
@@ -41,6 +80,7 @@ class Requester:
         self._endpoint = endpoint
         self._poller = poller
         self._timeout = timeout
+        self._most = attempts
         self._deadline = 0.0
         self._attempts = 0
         self._ids = itertools.count(1)
@@ -86,10 +126,10 @@ class Requester:
         return found
 
     def overdue(self) -> bool:
-        """Send the request again if its time is up; after three attempts forget it and return True."""
+        """Send the request again if its time is up; after the last attempt forget it and return True."""
         if self.pending is None or time.monotonic() < self._deadline:
             return False
-        if self._attempts >= ATTEMPTS:
+        if self._attempts >= self._most:
             self.reset()
             return True
         self._reconnect()

@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.prototypes import OnlinePrototypes
-from models.text import TextCache, TextEmbedder, embed
+from models.text import Embedder, TextCache, TextEmbedder, embed
+from stream.anomaly_file import Anomalies
 from stream.config import Config
+from stream.errors import PosewireError
 from stream.example_folder import ExampleFolder
 from stream.pipeline import Pipeline, PipelineSettings
 from stream.prompts import ExampleSet, Prompt, PromptSet
-from stream.types import Float32Array
+from stream.types import Event, Example, Float32Array
 
 if TYPE_CHECKING:
     from models.recogniser import Recogniser
 
 SHIPPED_MODELS = Path(__file__).parents[1] / "models" / "weights"
+
+
+class TextsMissing(PosewireError):
+    """Texts have no vectors yet.
+
+    Attributes:
+        texts: those texts.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        super().__init__(f"texts that are not embedded yet: {len(texts)}; expected them to be embedded first")
+        self.texts = tuple(texts)
+
+
+class _NoEmbedder:
+    """Stands where loading a text model would keep frames waiting."""
+
+    def embed(self, texts: Sequence[str]) -> Float32Array:
+        raise TextsMissing(texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +52,14 @@ class Service:
         prompts: what it watches for.
         settings: of the pipeline, the model's suggestions filled in.
         recogniser: the model.
-        description: one line on the model, for people.
+        description: one line on the model and what it knows of anomalies, for people.
         examples: the folder of actions known by examples.
         unused: one line for each file in it that cannot be used.
         prototypes: the pipeline's, or None where they are switched off or of no use.
         prototypes_path: where they are kept, or None.
         texts_digest: of the prompts with texts, which the prototypes belong to.
+        anomalies: what is watched for beside the prompts, or None where that is switched off.
+        model: the model's name, kind and device, for people.
     """
 
     pipeline: Pipeline
@@ -49,6 +72,8 @@ class Service:
     prototypes: OnlinePrototypes | None
     prototypes_path: Path | None
     texts_digest: str
+    anomalies: Anomalies | None = None
+    model: str = ""
 
     def keep_prototypes(self) -> None:
         """Write the prototypes where they are kept, if they are.
@@ -58,6 +83,40 @@ class Service:
         """
         if self.prototypes is not None and self.prototypes_path is not None:
             self.prototypes.save(self.prototypes_path, self.texts_digest)
+
+    def revised(self, config: Config) -> Service:
+        """The same with the prompts and thresholds of another configuration; see `put_in_force`.
+
+        The texts must have been embedded before: this takes milliseconds.
+
+        Raises:
+            TextsMissing: some were not.
+            ModelError: the head takes no such prompts.
+        """
+        recogniser = self.recogniser
+        texts = make_prompts(config, recogniser, embedder=_NoEmbedder)
+        prompts, unused = _with_examples(texts, self.examples, recogniser)
+        settings = pipeline_settings(config, recogniser)
+        prototypes = self.prototypes
+        if texts.digest != self.texts_digest:  # they belong to the prompts that they were learned with
+            prototypes = make_prototypes(config, recogniser, len(config.prompts))
+        return replace(
+            self,
+            prompts=prompts,
+            settings=settings,
+            unused=tuple(unused),
+            prototypes=prototypes,
+            texts_digest=texts.digest,
+        )
+
+    def put_in_force(self) -> list[Event | Example]:
+        """Have the pipeline go on with these prompts and thresholds; returns what that ends."""
+        # The examples may have changed since this was made.
+        prompts, _ = _with_examples(self.prompts, self.examples, self.recogniser)
+        self.pipeline.prototypes = self.prototypes
+        if self.anomalies is not None:
+            self.anomalies.watch.follow(self.settings.events)
+        return self.pipeline.exchange(prompts, self.settings.events, self.settings.rulebook)
 
     def refresh(self) -> tuple[PromptSet, list[str]] | None:
         """If the examples changed: the pipeline's prompts with those of now, and one line for each unused file."""
@@ -81,18 +140,41 @@ def load_service(config: Config, *, salt: str = "") -> Service:
     examples.changed()
     texts = make_prompts(config, recogniser)
     prompts, unused = _with_examples(texts, examples, recogniser)
-    settings = config.pipeline(
-        frames=recogniser.frames, rate_hz=recogniser.rate_hz, enter=recogniser.enter, exit=recogniser.exit
-    )
+    settings = pipeline_settings(config, recogniser)
     name = recogniser.manifest.training.get("name", config.model.path)
-    description = f"{name} ({recogniser.kind}) on {recogniser.device}"
+    description = model = f"{name} ({recogniser.kind}) on {recogniser.device}"
     prototypes = make_prototypes(config, recogniser, len(config.prompts))
     path = Path(config.prototypes.path) if prototypes is not None and config.prototypes.path else None
     if prototypes is not None and path is not None:
         prototypes.restore(path, texts.digest)
     pipeline = Pipeline(recogniser, prompts, settings, salt=salt, embedding=recogniser.embedding, prototypes=prototypes)
+    anomalies = None
+    if config.anomaly.enabled:
+        from stream.anomaly_parts import make_anomalies
+
+        anomalies = make_anomalies(config, recogniser, settings, embed_texts(config.anomaly.prompts, recogniser))
+        description += f"; anomalies by {config.anomaly.encoder}: {anomalies.refresh()}"
+        pipeline.watch = anomalies.watch
     return Service(
-        pipeline, prompts, settings, recogniser, description, examples, tuple(unused), prototypes, path, texts.digest
+        pipeline,
+        prompts,
+        settings,
+        recogniser,
+        description,
+        examples,
+        tuple(unused),
+        prototypes,
+        path,
+        texts.digest,
+        anomalies,
+        model,
+    )
+
+
+def pipeline_settings(config: Config, recogniser: Recogniser) -> PipelineSettings:
+    """Settings of the pipeline, the model's suggestions filled in."""
+    return config.pipeline(
+        frames=recogniser.frames, rate_hz=recogniser.rate_hz, enter=recogniser.enter, exit=recogniser.exit
     )
 
 
@@ -125,8 +207,15 @@ def example_folder(config: Config, recogniser: Recogniser) -> ExampleFolder:
     return ExampleFolder(path, recogniser.digest, recogniser.embedding_dim)
 
 
-def make_prompts(config: Config, recogniser: Recogniser, prompts: Sequence[Prompt] | None = None) -> PromptSet:
+def make_prompts(
+    config: Config,
+    recogniser: Recogniser,
+    prompts: Sequence[Prompt] | None = None,
+    embedder: Callable[[], Embedder] | None = None,
+) -> PromptSet:
     """Embed prompts, by default the configured ones, and what they compete with; no actions known by examples.
+
+    `embedder` makes what embeds new texts, by default the model's text model.
 
     Raises:
         ModelError: a text is new and no text model is installed.
@@ -135,7 +224,7 @@ def make_prompts(config: Config, recogniser: Recogniser, prompts: Sequence[Promp
         [entry.prompt() for entry in config.prompts] if prompts is None else prompts,
         config.background.texts,
         [action.texts for action in recogniser.bank],
-        lambda texts: embed_texts(texts, recogniser),
+        lambda texts: embed_texts(texts, recogniser, embedder),
         head=recogniser.head,
         model_digest=recogniser.digest,
         compete=config.background.bank,
@@ -148,7 +237,9 @@ def _with_examples(prompts: PromptSet, folder: ExampleFolder, recogniser: Recogn
     return prompts.with_examples(examples), unused
 
 
-def embed_texts(texts: Sequence[str], recogniser: Recogniser) -> Float32Array:
+def embed_texts(
+    texts: Sequence[str], recogniser: Recogniser, embedder: Callable[[], Embedder] | None = None
+) -> Float32Array:
     """Unit vectors (K, D) of texts in the space of a model's features.
 
     Raises:
@@ -158,7 +249,7 @@ def embed_texts(texts: Sequence[str], recogniser: Recogniser) -> Float32Array:
         texts,
         shipped=recogniser.text,
         cache=TextCache(cache_folder() / "text", recogniser.text_model, recogniser.text_dim),
-        embedder=lambda: TextEmbedder(recogniser.text_model),
+        embedder=embedder or (lambda: TextEmbedder(recogniser.text_model)),
         dim=recogniser.text_dim,
     )
 

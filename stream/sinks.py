@@ -10,13 +10,13 @@ from typing import IO, Self
 
 from stream.errors import PosewireError
 from stream.messages import Message
-from stream.pipeline import Output, Tracked
+from stream.pipeline import Output
 from stream.prompts import Prompt
 from stream.publisher import Publisher
 from stream.query import PromptInfo
 from stream.report import ReportBuilder
 from stream.structs import EventData
-from stream.types import Event, Example, Scores, SkeletonFrame
+from stream.types import Event, Example, Scores, SkeletonFrame, Tracked
 
 STDOUT = 1
 """File descriptor of standard output."""

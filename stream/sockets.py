@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 import zmq
 
+from stream.answers import answer
 from stream.endpoints import socket_file, unlink_own
 from stream.messages import Message
 from stream.publisher import Publisher
-from stream.query import MAX_REQUEST, answer
+from stream.query import MAX_REQUEST, Request
+from stream.roles import Role
 from stream.topics import Kind
 from stream.transport import bind, harden
 
@@ -30,6 +35,9 @@ _MAX_SUBSCRIPTION = 1024
 _SETTLE_S = 0.05
 """A subscriber of several topics sends several subscriptions, a moment apart."""
 
+Address = tuple[bytes, ...]
+"""Where a reply goes: the frames to put before it."""
+
 
 class PublisherSockets:
     """Sends a publisher's messages and answers queries. Bound from `open` (or `with`) until `close`.
@@ -45,6 +53,13 @@ class PublisherSockets:
         skeletons: endpoint of skeletons and scores, None for none.
         heartbeat_s: seconds between heartbeats.
         events_high_water: events queued for a subscriber that does not keep up.
+
+    Attributes:
+        publisher: see above.
+        endpoints: the addresses bound to, by `events`, `query` and `skeletons`.
+        role: of everybody who asks.
+        forward: takes requests that the publisher cannot answer; returns why not, or nothing: then `reply` is called
+            later. None: nobody takes them.
     """
 
     def __init__(
@@ -59,7 +74,8 @@ class PublisherSockets:
     ) -> None:
         self.publisher = publisher
         self.endpoints: dict[str, str] = {}
-        """The addresses bound to, by `events`, `query` and `skeletons`."""
+        self.role = Role.READ
+        self.forward: Callable[[Address, Request], str] | None = None
         self._wanted = {"events": events, "query": query, "skeletons": skeletons}
         self._heartbeat_s = heartbeat_s
         self._high_water = {"events": events_high_water, "query": QUERY_HIGH_WATER, "skeletons": SKELETONS_HIGH_WATER}
@@ -131,6 +147,13 @@ class PublisherSockets:
                 else:
                     self._subscribe(sock, name)
 
+    def reply(self, address: Address, body: bytes) -> None:
+        """Send a reply; one for a client that is gone, or reads none, is dropped."""
+        sock = self._sockets.get("query")
+        if sock is not None:
+            with suppress(zmq.Again):
+                sock.send_multipart([*address, body], zmq.NOBLOCK)
+
     def wait_for_subscriber(self, timeout: float) -> bool:
         """Serve until somebody has subscribed to events, for at most `timeout` seconds; return whether anybody has.
 
@@ -185,6 +208,10 @@ class PublisherSockets:
                 identity, *parts = sock.recv_multipart(zmq.NOBLOCK)
                 # a REQ socket puts an empty frame before the request and wants it back; a DEALER need not
                 *delimiter, body = parts if len(parts) in (1, 2) else [b""]
-                sock.send_multipart([identity, *delimiter, answer(self.publisher, body)], zmq.NOBLOCK)
             except zmq.Again:
                 return
+            address = (identity, *delimiter)
+            forward = None if self.forward is None else partial(self.forward, address)
+            reply = answer(self.publisher, body, self.role, forward)
+            if reply is not None:
+                self.reply(address, reply)

@@ -71,4 +71,5 @@ def connect(sock: zmq.Socket[bytes], endpoint: str) -> None:
     try:
         sock.connect(endpoint)
     except zmq.ZMQError as error:
-        raise EndpointError(f"cannot connect to {endpoint!r}: {error.strerror}") from None
+        expected = "expected an address such as tcp://127.0.0.1:5558"
+        raise EndpointError(f"cannot connect to {endpoint!r}: {error.strerror}; {expected}") from None

@@ -18,6 +18,9 @@ Int64Array = NDArray[np.int64]
 NANOSECONDS = 1_000_000_000
 """Nanoseconds in a second."""
 
+UNIX_TIME = 1e8
+"""Seconds. No recording lasts three years: a time beyond counts from 1970."""
+
 NO_TRACK = -1
 """Body id of a sensor that does not tell people apart."""
 
@@ -57,6 +60,25 @@ class SkeletonFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class Tracked:
+    """A frame in the canonical layout with stable track ids, for events, publishing and drawing.
+
+    Attributes:
+        source, t, space: as in `SkeletonFrame`.
+        track_ids: (M,) int64.
+        joints: (M, 25, 3) float32.
+        confidence: (M, 25) float32; of each body at least one is above 0.
+    """
+
+    source: str
+    t: int
+    space: Space
+    track_ids: Int64Array
+    joints: Float32Array
+    confidence: Float32Array
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """The last T frames of one track, resampled by capture time to the model's rate.
 
@@ -91,7 +113,7 @@ class Scores:
             (see `models.method_head.MethodHead`).
         probability: (K,) float32, 0..1.
         margin: (K,) float32, how far each lies above the best background text.
-        anomaly: out-of-distribution score 0..1, or None where no anomaly model is configured.
+        anomaly: how much of an anomaly it is, 0..1 (docs/anomaly.md), or None where nobody watches for them.
         coverage: the window's coverage, 0..1.
         prompts_digest: digest of the prompt set that the K columns stand for.
     """
@@ -127,7 +149,7 @@ class Severity(StrEnum):
     """How urgent an event is; everything above `INFO` is published as an alarm."""
 
     INFO = "info"
-    WARNING = "warning"
+    ALERT = "alert"
     CRITICAL = "critical"
 
 
@@ -136,13 +158,26 @@ class EndReason(StrEnum):
 
     BELOW_EXIT = "below_exit"
     """The score stayed under the exit threshold for the hold time."""
+    MAX_DURATION = "max_duration"
+    """It lasted longer than its rule allows."""
+    LEFT_ZONE = "left_zone"
+    """The person was outside the rule's zone for the hold time."""
+    ENTERED_ZONE = "entered_zone"
+    """The person was in a zone outside of which the rule applies for the hold time."""
+    OUTSIDE_SCHEDULE = "outside_schedule"
+    """The rule's hours were over for the hold time."""
+    NOT_PERMITTED = "not_permitted"
+    """Something else than zone and hours forbade it for the hold time."""
     TRACK_LOST = "track_lost"
+    """The person was not seen again in time, nor anybody new near the place."""
     GAP = "gap"
     """The source was silent for longer than the gap limit."""
     SOURCE_END = "source_end"
     SHUTDOWN = "shutdown"
     PROMPT_REMOVED = "prompt_removed"
     """What it is an event of is no longer watched for."""
+    RULE_CHANGED = "rule_changed"
+    """The rule asks for something else now, under the same name."""
     CRASH = "crash"
     """The process died; closed from the journal at the next start."""
     RECOVERED = "recovered"
@@ -156,7 +191,7 @@ class Event:
     Attributes:
         id: ULID, the same in every message of the event.
         phase, kind, severity: see the enums.
-        source, track: whose event.
+        source, track: whose event; a person who was lost and found again has another track from then on.
         name: the prompt's short name, used in topics.
         prompt: the prompt's text.
         t: capture time of the window that caused this message, in ns.
@@ -205,3 +240,18 @@ class Example:
     score: float
     model: str
     embedding: Float32Array
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """The joints around an event.
+
+    Attributes:
+        event: its last state when the clip was cut; without an end where it went on for longer.
+        model: digest of the weights that raised it.
+        recording: a posewire recording, tracks as body ids (see `stream.sources.recording`).
+    """
+
+    event: Event
+    model: str
+    recording: bytes

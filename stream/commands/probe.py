@@ -141,13 +141,14 @@ def _source(task: dict[str, Any]) -> dict[str, Any]:
     from stream.config_sources import FileSource
     from stream.sources.base import EndOfSource, SourceTimeout
     from stream.sources.configured import configured_source
+    from stream.types import NANOSECONDS, UNIX_TIME
 
     entry = parse_config(task["config"], Path(task["path"])).sources[task["source"]]
     if hasattr(entry, "loop"):
         entry = entry.model_copy(update={"loop": False})
     source = configured_source(entry)
     times: list[int] = []
-    people, resolution, layout = 0, None, ""
+    people, resolution, layout, space = 0, None, "", None
     with source:
         deadline = time.monotonic() + FIRST_FRAME_S
         while (left := deadline - time.monotonic()) > 0:
@@ -160,7 +161,7 @@ def _source(task: dict[str, Any]) -> dict[str, Any]:
             if not times:
                 deadline = time.monotonic() + MEASURE_S
             times.append(frame.t)
-            people, layout = max(people, len(frame.track_ids)), frame.layout
+            people, layout, space = max(people, len(frame.track_ids)), frame.layout, frame.space.value
             resolution = source.resolution or resolution
             if isinstance(entry, FileSource):
                 break
@@ -170,11 +171,13 @@ def _source(task: dict[str, Any]) -> dict[str, Any]:
     return {
         "frames": len(times),
         "layout": layout,
+        "space": space,
         "people": people,
         "resolution": resolution,
         "rate_hz": (len(times) - 1) / span if span > 0 else 0.0,
         "took_s": time.monotonic() - deadline + MEASURE_S if times else 0.0,
         "live": source.live,
+        "dated": bool(times) and times[0] > UNIX_TIME * NANOSECONDS,
     }
 
 

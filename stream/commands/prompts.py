@@ -1,4 +1,4 @@
-"""`posewire prompts list` and `posewire prompts test`."""
+"""`posewire prompts list`, and the part of `posewire prompts test` that needs no daemon."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from models.heads import BankHead
 from stream.commands.options import OptionError
 from stream.config_file import load_config
 from stream.console import make_console
+from stream.prompt_store import overlaid
 from stream.topics import slug
 
 if TYPE_CHECKING:
@@ -26,17 +27,24 @@ def list_prompts(path: Path | None) -> int:
     """Show the prompts and what they compete with; returns the exit code."""
     from stream.service import load_service
 
-    config = load_config(path)
+    file = load_config(path)
+    config, overlay, changes = overlaid(file)
     service = load_service(config)
     events = service.settings.events
-    table = Table("name", "severity", "enter", "exit", "text", box=None)
+    origins = {block.name: block.origin for block in overlay.blocks(file)}
+    told = {"added": "added while the daemon ran", "changed": "changed while the daemon ran"}
+    table = Table("name", "severity", "enter", "exit", "text", *([] if overlay.empty else [""]), box=None)
     for prompt in service.prompts.prompts:
         enter = events.enter if prompt.enter is None else prompt.enter
-        leave = events.exit if prompt.exit is None else prompt.exit
-        table.add_row(prompt.name, prompt.severity.value, f"{enter:.2f}", f"{leave:.2f}", prompt.text)
+        leave = min(enter, events.exit if prompt.exit is None else prompt.exit)
+        origin = [] if overlay.empty else [told.get(origins.get(prompt.name, ""), "")]
+        table.add_row(prompt.name, prompt.severity.value, f"{enter:.2f}", f"{leave:.2f}", prompt.text, *origin)
     console = make_console()
     console.print(f"prompts ({len(service.prompts.prompts)}):")
     console.print(table)
+    if not overlay.empty:
+        removed = ", ".join(overlay.taken_away(file)) or "none"
+        console.print(f"removed while the daemon ran: {removed}; all of these changes: {changes}", soft_wrap=True)
     background = service.prompts.background
     given = [text for text in background if text in config.background.texts]
     competing = [text for text in background if text not in config.background.texts]

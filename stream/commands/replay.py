@@ -20,8 +20,9 @@ from stream.config import Config, ExamplesSection, PromptEntry
 from stream.config_file import load_config
 from stream.console import make_console, plural, unfamiliar_names, unfamiliar_prompts
 from stream.daemon.publish import public_sockets
-from stream.errors import SourceError
+from stream.errors import PosewireError, SourceError
 from stream.messages import Message
+from stream.prompt_store import overlaid
 from stream.prompts import prompt_infos
 from stream.publisher import Publisher
 from stream.replay import Replay
@@ -82,6 +83,9 @@ def replay_files(
 
     from stream.service import load_service  # torch: not before it is needed
 
+    if not texts and _changed_running(settings):
+        told = "prompts were changed while the daemon ran: not heeded here, the file's are (posewire prompts list)"
+        console.print(told, style="yellow", soft_wrap=True)
     service = load_service(settings)
     console.print(f"model {service.description}; {plural(len(service.prompts.prompts), 'prompt')}", style="dim")
     if unfamiliar := unfamiliar_prompts(service.prompts):
@@ -137,22 +141,34 @@ def replay_files(
             errors.append(str(error))
             complaints.print(f"posewire: {error}", style="red", soft_wrap=True)
     print_summary(console, replay.summary, out, report)
+    view.withheld(replay.summary.suppressions)
     if interrupted:
         return 130
     return 2 if errors or replay.summary.errors else 0
 
 
+def _changed_running(config: Config) -> bool:
+    try:
+        return not overlaid(config)[1].empty
+    except PosewireError:  # a replay needs none of them: `check` tells what is wrong
+        return False
+
+
 def _report(sources: Sequence[RecordedSource], config: Config, service: Service) -> ReportBuilder:
-    return ReportBuilder(
+    builder = ReportBuilder(
         titles(sources),
         [(prompt.name, prompt.text, prompt.severity.value) for prompt in service.prompts.prompts],
         config.background.texts,
-        service.description,
+        service.model,
         (service.settings.events.enter, service.settings.events.exit),
         service.recogniser.manifest.terms,
         bank=len(set(service.prompts.background) - set(config.background.texts)),
         unfamiliar=unfamiliar_names(service.prompts),
     )
+    if config.anomaly.enabled:
+        judged = config.anomaly.settings(service.settings.events)
+        builder.watch_anomalies(judged.score, (judged.events.enter, judged.events.exit))
+    return builder
 
 
 def _video(path: Path, fov_deg: float) -> ReportVideo:
@@ -227,7 +243,7 @@ def with_prompts(config: Config, texts: Sequence[str]) -> Config:
     known = {entry.text: entry for entry in config.prompts}
     try:
         entries = tuple(
-            known.get(text) or PromptEntry(text=text, severity=Severity.WARNING) for text in dict.fromkeys(texts)
+            known.get(text) or PromptEntry(text=text, severity=Severity.ALERT) for text in dict.fromkeys(texts)
         )
     except ValueError as error:
         raise OptionError(f"--prompt: expected a description of 3 to 300 characters, got {_shown(texts)}") from error

@@ -8,13 +8,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from stream.console import event_line, plural
+from stream.console import clock, event_line, plural, withheld_counts, withheld_line
+from stream.events import Suppressions
 from stream.messages import Message
 from stream.pipeline import Output
 from stream.replay import Summary
 from stream.sources.base import RecordedSource
 from stream.structs import EventData
 from stream.types import NANOSECONDS
+
+SHOWN = 3
+"""Withheld starts that are shown one by one."""
 
 
 class ReplayView:
@@ -74,6 +78,15 @@ class ReplayView:
         if isinstance(data, EventData):
             self._console.print(event_line(source, data, self._t0.get(source, 0.0)), soft_wrap=True)
 
+    def withheld(self, suppressions: Suppressions) -> None:
+        """Tell why nothing was raised where something might have been: counts of all, and the last few."""
+        if told := withheld_counts(suppressions.by_rule):
+            self._console.print(f"starts withheld: {told}", style="dim", soft_wrap=True)
+        for one in list(suppressions.recent)[-SHOWN:]:
+            when = clock(one.t / NANOSECONDS - self._t0.get(one.source, 0.0))
+            line = withheld_line(when, one.name, one.source, one.track, one.score, one.reason.replace("_", " "))
+            self._console.print(line, style="dim", soft_wrap=True)
+
 
 def print_summary(console: Console, summary: Summary, out: Path | None, report: Path | None) -> None:
     """Show what a replay did and where its files are."""
@@ -89,6 +102,7 @@ def print_summary(console: Console, summary: Summary, out: Path | None, report: 
     found = ", ".join(f"{name} {count}" for name, count in summary.events.most_common())
     console.print(f"{plural(sum(summary.events.values()), 'event')}" + (f": {found}" if found else ""))
     left_out = {name: count for name, count in summary.counts.items() if name not in ("frames", "windows", "filling")}
+    left_out = {name: count for name, count in left_out.items() if not name.startswith("suppressed_")}  # told apart
     if left_out:
         told = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(left_out.items()))
         console.print(f"not used: {told}", style="dim")

@@ -15,9 +15,10 @@ from rich.text import Text
 
 from stream.commands.run_view import RunTable, Summary, complaints_above, is_news, live_table
 from stream.config_file import ConfigError, check_passwords, load_config
-from stream.console import UNIX_TIME, event_line, make_console
+from stream.console import event_line, make_console
 from stream.daemon.supervisor import Supervisor
 from stream.structs import EventData, SourceState
+from stream.types import UNIX_TIME
 
 
 def run_daemon(config: Path | None) -> int:
@@ -50,7 +51,8 @@ def run_daemon(config: Path | None) -> int:
             table.event(message["source"], event, time.monotonic())
             # One time is enough: that of a live source is the time of day itself.
             of_day = "" if event.t > UNIX_TIME else time.strftime("%H:%M:%S ")
-            console.print(Text.assemble((of_day, "dim"), event_line(message["source"], event)), soft_wrap=True)
+            told = event_line(message["source"], event, with_id=True)
+            console.print(Text.assemble((of_day, "dim"), told), soft_wrap=True)
         elif message["kind"] == "status":
             state = msgspec.convert(message["data"], SourceState)
             before, states[message["source"]] = states.get(message["source"]), state
@@ -73,4 +75,4 @@ def run_daemon(config: Path | None) -> int:
         logging.basicConfig(level=logging.INFO, format="posewire: %(message)s", stream=sys.stderr)
         if console.is_terminal:
             stack.enter_context(live_table(console, table))
-        return Supervisor(settings, path, on_message=show).run()
+        return Supervisor(settings, path, on_message=show, read=lambda: load_config(config)).run()

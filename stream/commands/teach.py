@@ -7,23 +7,22 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-import zmq
 from rich.console import Console
 from rich.table import Table
 
 from models.examples import MAX_EXAMPLES, SUFFIX, Examples, ExamplesError, load, path_of, save
+from stream.anomaly import NAME as ANOMALY
 from stream.commands.options import OptionError
 from stream.config import Config
 from stream.config_file import load_config
 from stream.console import make_console, plural
 from stream.errors import PosewireError
 from stream.query import ErrorReply, ExampleReply, Request
-from stream.requester import Requester
+from stream.requester import NoAnswer, ask
 from stream.sources.files import expand, open_source, source_names
 from stream.topics import check_name
 from stream.types import Float32Array
 
-ANSWER_S = 1.0
 UNLIKE = 0.5
 """Cosine of two examples under which they hardly show the same action."""
 SAME = 0.9999
@@ -54,6 +53,8 @@ def teach_action(
     settings = load_config(config)
     folder = _folder(settings)
     check_name(name)
+    if name == ANOMALY:
+        raise OptionError(f"{name}: the events of [{name}] are named so; expected another name")
     if Path(name).is_file():
         raise OptionError(f"{name}: is a file; expected the name of the action first, then its clips")
     if path_of(folder, name).exists() and not force:
@@ -168,26 +169,16 @@ def _ask(endpoint: str, events: Sequence[str]) -> list[ExampleReply]:
     Raises:
         TeachError: nobody answers, or one is not known there.
     """
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    poller = zmq.Poller()
-    found: list[ExampleReply] = []
-    try:
-        requester = Requester(context, endpoint, poller, ANSWER_S)
-        for event in events:
-            requester.send(Request(1, "example", event=event))
-            while requester.pending is not None:
-                poller.poll(max(1, round(1000 * (requester.wait() or 0.0))))
-                for reply in requester.replies():
-                    requester.done()
-                    if isinstance(reply, ExampleReply):
-                        found.append(reply)
-                    else:
-                        told = reply.error if isinstance(reply, ErrorReply) else "another reply"
-                        raise TeachError(f"--from-event {event}: {endpoint} says: {told}")
-                if requester.overdue():
-                    raise TeachError(f"--from-event {event}: nobody answers at {endpoint}; expected a running daemon")
-    finally:
-        context.destroy(linger=0)
+    found = []
+    for event in events:
+        try:
+            reply = ask(endpoint, Request(1, "example", event=event))
+        except NoAnswer as error:
+            raise TeachError(f"--from-event {event}: {error}") from error
+        if not isinstance(reply, ExampleReply):
+            told = reply.error if isinstance(reply, ErrorReply) else "another reply"
+            raise TeachError(f"--from-event {event}: {endpoint} says: {told}")
+        found.append(reply)
     return found
 
 

@@ -151,7 +151,8 @@ class WatchView:
         data = envelope.data
         if isinstance(data, EventData):
             # A source's own clock means nothing beside another's: the message's times become those of the day.
-            self._console.print(event_line(envelope.source, data, data.t - envelope.t_pub), soft_wrap=True)
+            shown = event_line(envelope.source, data, data.t - envelope.t_pub, with_id=True)
+            self._console.print(shown, soft_wrap=True)
             return
         if isinstance(data, SourceState):
             line, style = _state_line(envelope.source, data), "dim"

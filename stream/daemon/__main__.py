@@ -18,6 +18,7 @@ ROLES = {
     "worker": "stream.daemon.worker",
     "publisher": "stream.daemon.publish",
     "recorder": "stream.daemon.recorder",
+    "embedder": "stream.daemon.embedder",
 }
 
 

@@ -20,6 +20,7 @@ import msgspec
 import zmq
 
 from stream.config_sources import SourceEntry
+from stream.daemon.jobs import JOB, Job, decode_job
 
 PR_SET_PDEATHSIG = 1
 BEAT_S = 0.25
@@ -30,9 +31,10 @@ LINGER_MS = 10_000
 """How long a process that ends waits for the next one to take its last messages; the supervisor may cut it short."""
 PING = b"ping"
 """Order to show life."""
-STOP, FINISH, RELEASE, LOST, STATUS = b"stop", b"finish", b"release", b"lost ", b"status "
+STOP, FINISH, RELEASE, LOST, STATUS, NOTICE = b"stop", b"finish", b"release", b"lost ", b"status ", b"notice "
 """Orders to stop soon, to stop once everything is worked off, to leave (see `released`), to end the source that is
-named behind it, and to publish the `SourceNote` behind it."""
+named behind it, to publish the `SourceNote` behind it, and to say of the daemon what stands behind it. Others are those
+of `stream.daemon.jobs`."""
 REFUSED = 2
 """Exit code of a child whose orders cannot be carried out, such as for a wrong setting or a broken recording: to start
 it again would be no use. A camera that is away is no such case."""
@@ -92,6 +94,7 @@ class Child:
         released: for a capture, the worker has its last word.
         lost: sources whose capture died, for a worker to end; whoever handles them clears the list.
         statuses: notes for a publisher to publish, repeated while they hold; whoever handles them clears the list.
+        notice: what a publisher is to say of the daemon itself; empty for nothing.
         deadline: monotonic time by which to have worked off what has arrived; infinite where all sources have ended by
             themselves and nobody is waiting.
     """
@@ -102,6 +105,8 @@ class Child:
         self.deadline = math.inf
         self.lost: list[str] = []
         self.statuses: list[SourceNote] = []
+        self.notice = ""
+        self._jobs: list[Job] = []
         self.released = False
         self.context = zmq.Context()
         self._socket = self.context.socket(zmq.DEALER)
@@ -130,12 +135,23 @@ class Child:
             self.deadline = time.monotonic() + DRAIN_S
         self.stopping = True
 
-    def tell(self, kind: str, **data: Any) -> None:
-        """Send the supervisor a message, dropping it if the supervisor does not read."""
+    def tell(self, kind: str, **data: Any) -> bool:
+        """Send the supervisor a message, dropping it if the supervisor does not read: then False."""
         try:
             self._socket.send(msgspec.json.encode({"kind": kind, **data}), zmq.NOBLOCK)
         except zmq.Again:
-            self._asked = True  # nothing is lost that the next beat does not carry
+            self._asked = True  # of beats nothing is lost that the next one does not carry
+            return False
+        return True
+
+    def take_jobs(self) -> list[Job]:
+        """The jobs that came since the last call."""
+        jobs, self._jobs = self._jobs, []
+        return jobs
+
+    def wait(self, seconds: float) -> None:
+        """Wait for an order, for so long at most."""
+        self._socket.poll(round(1000 * seconds))
 
     def beat(self, **counts: Any) -> None:
         """Take orders and show life where that is asked; cheap, to be called in every turn of the main loop."""
@@ -156,6 +172,10 @@ class Child:
             self.stopping = True
         elif order.startswith(LOST):
             self.lost.append(order.removeprefix(LOST).decode())
+        elif order.startswith(JOB):
+            self._jobs.append(decode_job(order))
+        elif order.startswith(NOTICE):
+            self.notice = order.removeprefix(NOTICE).decode()
         elif order.startswith(STATUS):
             self.statuses.append(msgspec.json.decode(order.removeprefix(STATUS), type=SourceNote))
 

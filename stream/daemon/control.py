@@ -12,6 +12,7 @@ import msgspec
 import zmq
 
 from stream.daemon.child import BEAT_S, PING, RELEASE
+from stream.daemon.jobs import Job, encode_job
 from stream.daemon.process import ChildProcess
 
 OnMessage = Callable[[str, dict[str, Any]], None]
@@ -50,6 +51,10 @@ class Control:
         """Give an order; a child that is not there, or has not connected yet, does not get it."""
         for child in children:
             self._socket.send_multipart([child.name.encode(), order])
+
+    def give(self, children: Iterable[ChildProcess], job: Job) -> None:
+        """Give a job, as an order."""
+        self.order(children, encode_job(job))
 
     def listen(self, timeout_ms: int) -> None:
         """Ping the children where it is time, and take what they say, waiting for the first word at most so long."""

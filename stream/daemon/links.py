@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from stream.events import Suppression
 from stream.layouts import CANONICAL
-from stream.pipeline import Tracked
 from stream.query import PromptInfo
-from stream.types import Event, Example, Scores, SkeletonFrame, Space
+from stream.types import Clip, Event, Example, Scores, SkeletonFrame, Space, Tracked
 
 
 class _FrameHead(msgspec.Struct, array_like=True):
@@ -49,6 +49,11 @@ class _ExampleHead(msgspec.Struct, array_like=True):
     name: str
     t: int
     score: float
+    model: str
+
+
+class _ClipHead(msgspec.Struct, array_like=True):
+    event: Event
     model: str
 
 
@@ -139,10 +144,12 @@ class Stamp:
 FINAL = ("ended", "error")
 """States after which a source's capture leaves."""
 
-Message = SkeletonFrame | Tracked | Scores | Event | Example | Status | WorkerState | Turn | Measured
+Message = (
+    SkeletonFrame | Tracked | Scores | Event | Example | Clip | Suppression | Status | WorkerState | Turn | Measured
+)
 
 _STAMP = struct.Struct("<4q")
-_TAGS = {Event: b"E", Status: b"s", WorkerState: b"w", Turn: b"t", Measured: b"m"}
+_TAGS = {Event: b"E", Suppression: b"W", Status: b"s", WorkerState: b"w", Turn: b"t", Measured: b"m"}
 _encoder = msgspec.msgpack.Encoder()
 _DECODERS: dict[bytes, msgspec.msgpack.Decoder[Any]] = {
     tag: msgspec.msgpack.Decoder(kind)
@@ -151,7 +158,9 @@ _DECODERS: dict[bytes, msgspec.msgpack.Decoder[Any]] = {
         (b"T", _TrackedHead),
         (b"S", _ScoresHead),
         (b"E", Event),
+        (b"W", Suppression),
         (b"X", _ExampleHead),
+        (b"C", _ClipHead),
         (b"s", Status),
         (b"w", WorkerState),
         (b"t", Turn),
@@ -178,6 +187,8 @@ def encode(message: Message) -> list[bytes]:
     if isinstance(message, Example):
         example = _ExampleHead(message.event, message.source, message.name, message.t, message.score, message.model)
         return [b"X", _encoder.encode(example), message.embedding.tobytes()]
+    if isinstance(message, Clip):
+        return [b"C", _encoder.encode(_ClipHead(message.event, message.model)), message.recording]
     return [_TAGS[type(message)], _encoder.encode(message)]
 
 
@@ -195,8 +206,10 @@ def decode(parts: list[bytes]) -> Message:
     if tag not in _DECODERS:
         raise ValueError(f"unknown message tag {tag!r}")
     head = _DECODERS[tag].decode(parts[1])
-    if isinstance(head, Event | Status | WorkerState | Turn | Measured):
+    if isinstance(head, Event | Suppression | Status | WorkerState | Turn | Measured):
         return head
+    if isinstance(head, _ClipHead):
+        return Clip(head.event, head.model, parts[2])
     arrays = [np.frombuffer(part, np.float32) for part in parts[2:4]]
     if isinstance(head, _ExampleHead):
         return Example(head.event, head.source, head.name, head.t, head.score, head.model, arrays[0])

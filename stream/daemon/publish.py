@@ -22,17 +22,21 @@ from stream.config import Publish
 from stream.config_file import parse_config
 from stream.daemon.child import BEAT_S, Child, SourceNote, is_live
 from stream.daemon.flow import Flow
+from stream.daemon.jobs import Answer
 from stream.daemon.links import Measured, Message, Status, Turn, WorkerState, decode
+from stream.daemon.waiting import Waiting
 from stream.errors import PosewireError
+from stream.events import Suppression
 from stream.faults import FaultWatch
 from stream.pipeline import Output
 from stream.prompts import prompt_infos
 from stream.publisher import Publisher
 from stream.query import PromptInfo
+from stream.roles import Role
 from stream.sinks import WireSink
 from stream.sockets import PublisherSockets
 from stream.structs import MAX_RATE, MAX_TEXT, EventData, SourceState
-from stream.types import EndReason, Event, Phase, Scores, SkeletonFrame
+from stream.types import Clip, EndReason, Event, Phase, Scores, SkeletonFrame
 
 MAX_MESSAGES = 500
 """Messages taken before the public sockets are looked after again."""
@@ -46,13 +50,15 @@ log = logging.getLogger(__name__)
 
 def public_sockets(publisher: Publisher, settings: Publish) -> PublisherSockets:
     """The sockets that a configuration asks for; not yet bound."""
-    return PublisherSockets(
+    sockets = PublisherSockets(
         publisher,
         events=settings.events,
         query=settings.query,
         skeletons=settings.skeletons or None,
         heartbeat_s=settings.heartbeat_s,
     )
+    sockets.role = Role.CONTROL if settings.control else Role.READ
+    return sockets
 
 
 def main(child: Child) -> int:
@@ -69,7 +75,10 @@ def main(child: Child) -> int:
     with inlet, public_sockets(publisher, config.publish) as sockets:
         inlet.bind(orders.outputs)
         outlet = Outlet(child, publisher, sockets, prompts, faults)
-        sockets.send(publisher.publish_status(config.node.name, "running"))
+        waiting = Waiting(child, publisher, sockets)
+        sockets.forward = waiting.ask
+        notice = child.notice
+        sockets.send(publisher.publish_status(config.node.name, "running", detail=notice))
         told: dict[str, Any] = {}
         next_told = 0.0
         while True:
@@ -81,11 +90,19 @@ def main(child: Child) -> int:
             while taken < MAX_MESSAGES and inlet.poll(10 if not taken else 0):
                 outlet.put(decode(inlet.recv_multipart()))
                 taken += 1
+            for job in child.take_jobs():
+                if isinstance(job, Answer):
+                    waiting.take(job)
+            waiting.look()
             outlet.look()
+            if notice != child.notice:
+                notice = child.notice
+                sockets.send(publisher.publish_status(config.node.name, "running", detail=notice[:MAX_TEXT]))
             sockets.serve()
             # The worker's last word can still be on its way when its process is gone.
             if child.stopping and (outlet.worker_stopped or time.monotonic() > child.deadline) and not taken:
                 break
+        waiting.close()
         outlet.close(EndReason.SHUTDOWN)
         sockets.send(publisher.publish_status(config.node.name, "stopped"))
     return 0
@@ -137,6 +154,8 @@ class Outlet:
             self._status(message)
         elif isinstance(message, WorkerState):
             self._worker(message)
+        elif isinstance(message, Clip | Suppression):
+            self._keep(message)
         elif not isinstance(message, SkeletonFrame) and not self._foreign(message):
             self._publish(message)
         if isinstance(message, Event):
@@ -236,6 +255,15 @@ class Outlet:
             self._wire.put(output)
         except PosewireError as error:
             log.error("not published: %s", error)  # the one line says it all
+
+    def _keep(self, kept: Clip | Suppression) -> None:
+        try:
+            if isinstance(kept, Clip):
+                self._publisher.keep_clip(kept)
+            else:
+                self._publisher.keep_withheld(kept)
+        except PosewireError as error:
+            log.error("not kept: %s", error)
 
     def _tell(self, message: wire.Message) -> None:
         """Let the supervisor show what people want to see."""

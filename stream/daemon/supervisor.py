@@ -14,8 +14,8 @@ import logging
 import math
 import os
 import secrets
-import subprocess
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -23,22 +23,25 @@ from typing import Any
 import msgspec
 
 from stream.config import Config
-from stream.daemon.child import FINISH, LOST, STATUS, STOP, Orders, SourceNote, is_live
+from stream.daemon.child import LOST, NOTICE, REFUSED, STATUS, Orders, SourceNote, is_live
 from stream.daemon.control import Control, OnMessage
+from stream.daemon.ending import Ending
+from stream.daemon.jobs import Asked
 from stream.daemon.notify import Notifier
-from stream.daemon.process import FAULTED_PAUSE_S, SILENCE_S, TERMINATE_S, ChildProcess
+from stream.daemon.process import FAULTED_PAUSE_S, ChildProcess
+from stream.daemon.prompt_desk import PromptDesk
 from stream.daemon.signals import stopped_by_signals
 from stream.daemon.state_folder import held_state, socket_folder
+from stream.daemon.text_helper import NAME as EMBEDDER
+from stream.daemon.text_helper import TextHelper
+from stream.prompt_store import PromptStore
 
-STOP_S = 3.0
-"""Seconds for all children together to stop by themselves once told to."""
 AWAY_S = 2.0
 """A loop that took this long was stopped itself (Ctrl-Z): the children's silence means nothing."""
 TELL_S = 1.0
 """Seconds between two notes on the same faulted source, for a publisher that started again."""
-STAGE_STOP_S = 1.5
-"""The least that the children of one stage get, however long those before took: a worker waits a second for the last
-word of a capture that could give none, and must still end its events."""
+JOB_WORDS = frozenset({"prepared", "missing", "refused", "changed", "tried", "embedded"})
+"""What children say of jobs (see `stream.daemon.jobs`)."""
 COUNTS = {"filling": "windows not yet full"}
 """What counters are called before people, where their names do not say it."""
 
@@ -52,6 +55,7 @@ class Supervisor:
         config: what to run.
         config_path: named by the children's error messages.
         on_message: called with a child's name and message (`ready`, `event`, ...).
+        read: reads the configuration anew; None where it cannot change.
         recording: file to record the frames to, in place of a worker and a publisher; needs no state folder.
         seconds: stop by itself this long after the sources were started.
     """
@@ -62,6 +66,7 @@ class Supervisor:
         config_path: Path,
         *,
         on_message: OnMessage,
+        read: Callable[[], Config] | None = None,
         recording: Path | None = None,
         seconds: float | None = None,
     ) -> None:
@@ -70,7 +75,8 @@ class Supervisor:
         self._on_message = on_message
         self._recording = recording
         self._seconds = seconds
-        self._stopping = False
+        self._read = read
+        self._stopping = self._reloading = False
         role = "recorder" if recording else "worker"
         # A recorder that starts again would overwrite what it has.
         self._consumer = ChildProcess(role, role, finite=recording is not None)
@@ -87,15 +93,20 @@ class Supervisor:
         self._publishers = [] if recording else [ChildProcess("publisher", "publisher")]
         self._children = [*self._publishers, self._consumer, *self._captures]
         self._salt = secrets.token_hex(8)
-        self._stop_at = math.inf
         self._looked = self._next_tell = 0.0
         self._notifier = Notifier()
         self._up = False
         self._states: dict[str, str] = {}
+        self._texts: TextHelper | None = None
+        self._desk: PromptDesk | None = None
 
     def stop(self) -> None:
         """Ask `run` to end; safe to call from a signal handler."""
         self._stopping = True
+
+    def reload(self) -> None:
+        """Ask `run` to read the configuration anew; safe to call from a signal handler."""
+        self._reloading = True
 
     def run(self) -> int:
         """Run until stopped or until all sources have ended.
@@ -107,8 +118,22 @@ class Supervisor:
             StateError: another daemon uses the state folder, or it cannot be used.
         """
         state = nullcontext() if self._recording else held_state(self._config.node)
-        with state as kept, socket_folder(kept) as folder, stopped_by_signals(self.stop):
-            control = Control(folder, self._children, self._hear)
+        again = self.reload if self._read else None
+        with state as kept, socket_folder(kept) as folder, stopped_by_signals(self.stop, again):
+            self._texts = TextHelper(
+                lambda child: self._orders(child, folder), lambda *job: control.give([job[0]], job[1])
+            )
+            control = Control(folder, [*self._children, self._texts.child], self._hear)
+            if kept and self._read:
+                self._desk = PromptDesk(
+                    self._config,
+                    self._config_path,
+                    PromptStore(kept),
+                    read=self._read,
+                    to_worker=lambda job: control.give([self._consumer], job),
+                    to_publisher=lambda job: control.give(self._publishers, job),
+                    texts=self._texts,
+                )
             with control, self._notifier:
                 try:
                     self._watch(control, folder)
@@ -123,6 +148,9 @@ class Supervisor:
             self._start(child, folder)
         while self._going and not self._consumer.ready:
             self._turn(control, folder)
+            if self._consumer.code == REFUSED and self._desk is not None and self._desk.without_overlay():
+                self._consumer.code = None
+                self._start(self._consumer, folder)
         for capture in self._captures if self._going else ():
             self._start(capture, folder)
         deadline = math.inf
@@ -141,14 +169,18 @@ class Supervisor:
         return not self._stopping and all(child.code is None for child in (*self._publishers, self._consumer))
 
     def _start(self, child: ChildProcess, folder: Path) -> None:
-        orders = Orders(
+        child.start(self._orders(child, folder), time.monotonic())
+
+    def _orders(self, child: ChildProcess, folder: Path) -> Orders:
+        config = self._desk.config if self._desk else self._config
+        return Orders(
             name=child.name,
             parent=os.getpid(),
             control=f"ipc://{folder}/control",
             frames=f"ipc://{folder}/frames",
             outputs=f"ipc://{folder}/outputs",
             config_path=str(self._config_path),
-            config=self._config.model_dump(mode="json"),
+            config=config.model_dump(mode="json"),
             source=child.source,
             recording=str(self._recording or ""),
             salt=self._salt,
@@ -158,7 +190,6 @@ class Supervisor:
                 if capture.released or capture.code is not None
             ),
         )
-        child.start(orders, time.monotonic())
 
     def _turn(self, control: Control, folder: Path) -> None:
         """Take what the children say for up to a tenth of a second, then look after them."""
@@ -171,14 +202,34 @@ class Supervisor:
             if child.restart_at is not None and now >= child.restart_at:
                 log.warning("starting %s again", child.name)
                 self._start(child, folder)
-            elif child.look(now) and child.source >= 0 and (child.died or child.code is None):
-                control.order([self._consumer], LOST + self._config.sources[child.source].name.encode())
+            elif child.look(now):
+                if child is self._consumer and self._desk is not None:
+                    self._desk.worker_died()
+                if child.source >= 0 and (child.died or child.code is None):
+                    control.order([self._consumer], LOST + self._config.sources[child.source].name.encode())
+        if self._desk is not None:
+            self._serve(self._desk, now)
         self._tell(control, now)
+
+    def _serve(self, desk: PromptDesk, now: float) -> None:
+        """Work on changes of the prompts."""
+        if self._reloading:
+            self._reloading = False
+            log.info("reading %s again", self._config_path)
+            desk.ask(Asked(0, "reload"), now)
+        desk.turn(now, self._consumer.ready)
 
     def _hear(self, child: str, message: dict[str, Any]) -> None:
         if message["kind"] == "status" and "data" in message:
             self._states[message["source"]] = message["data"]["state"]
-        self._on_message(child, message)
+        if message["kind"] in JOB_WORDS or child == EMBEDDER:
+            if self._desk is not None:
+                self._desk.heard(message, time.monotonic())
+        elif message["kind"] == "asked":
+            if self._desk is not None:
+                self._desk.ask(msgspec.convert(message["asked"], Asked), time.monotonic())
+        else:
+            self._on_message(child, message)
 
     def _tell(self, control: Control, now: float) -> None:
         """Say how it goes: to the publisher, which sources are faulted; to the service manager, everything."""
@@ -194,6 +245,8 @@ class Supervisor:
         )
         if now >= self._next_tell:
             self._next_tell = now + TELL_S
+            if self._desk is not None:
+                control.order(self._publishers, NOTICE + self._desk.notice.encode())
             for child in faulted:
                 if child.source >= 0:
                     detail = f"its capture process {child.trouble}; tried again every {FAULTED_PAUSE_S:.0f} s"
@@ -201,55 +254,21 @@ class Supervisor:
                     control.order(self._publishers, STATUS + msgspec.json.encode(note))
 
     def _end_all(self, control: Control) -> None:
+        if self._texts is not None:
+            self._texts.stop()
         self._stopping |= any(child.code is None for child in self._captures)
         if self._consumer.process is not None and not self._consumer.ready:
             self._consumer.process.kill()  # it loads its model, has taken nothing yet, and would not hear
         # In the order of the flow: what a stage has taken, the next one still gets.
+        ending = Ending(control, lambda: self._stopping, self._notifier.alive)
         before: list[ChildProcess] = []
         for stage in (self._captures, [self._consumer], self._publishers):
-            self._end(control, stage, before)
+            ending.end(stage, before)
             before = stage
         control.listen(100)  # what they said last
         for child in (self._consumer, *self._captures):
             if told := told_counts(child.counts):
                 log.info("%s: %s", child.name, told)
-
-    def _end(self, control: Control, stage: list[ChildProcess], before: list[ChildProcess]) -> None:
-        """Ask the children of one stage to end, then make them.
-
-        They work off everything that has arrived, as long as they show life: unless this daemon was asked to stop, or
-        a child of a stage before died without its last word, for which they would wait.
-        """
-        running = [child for child in stage if not child.reap()]
-        while running and not self._stopping and not any(child.died for child in before):
-            self._ask(control, running, FINISH)
-            now = time.monotonic()
-            running = [child for child in running if not child.reap()]
-            if any(now - child.seen > SILENCE_S for child in running):
-                break
-        asked = time.monotonic()
-        if running and self._stop_at == math.inf:
-            self._stop_at = asked + STOP_S
-        grace_end = max(self._stop_at, asked + STAGE_STOP_S)
-        for escalate, deadline in (
-            (None, grace_end),
-            (subprocess.Popen.terminate, grace_end + TERMINATE_S),  # the same request once more, by another way
-            (subprocess.Popen.kill, math.inf),
-        ):
-            for child in running:
-                if escalate is not None and child.process is not None:
-                    if escalate is subprocess.Popen.kill:
-                        log.warning("%s did not stop in %.1f s and was ended", child.name, time.monotonic() - asked)
-                    escalate(child.process)
-            while running and time.monotonic() < deadline:
-                self._ask(control, running, STOP)
-                running = [child for child in running if not child.reap()]
-
-    def _ask(self, control: Control, children: list[ChildProcess], order: bytes) -> None:
-        """Give an order, and hear what they say to it; to be repeated, since one that starts has no socket yet."""
-        control.order(children, order)
-        control.listen(20)
-        self._notifier.alive(time.monotonic())
 
 
 def told_counts(counts: dict[str, Any]) -> str:

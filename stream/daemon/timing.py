@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from stream.daemon.links import Stamp, Turn
 from stream.latency import Histogram
-from stream.pipeline import Encoder, Output, Tracked
-from stream.types import NANOSECONDS, Float32Array, Scores, SkeletonFrame
+from stream.pipeline import Encoder, Output
+from stream.types import NANOSECONDS, Float32Array, Scores, SkeletonFrame, Tracked
 
 STAGES = ("capture", "pose", "queue", "window", "encode")
 """The stages that are known here; the publisher measures the others."""

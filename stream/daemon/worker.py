@@ -15,11 +15,13 @@ from stream.config_file import parse_config
 from stream.console import unfamiliar_prompts
 from stream.daemon.child import LINGER_MS, Child
 from stream.daemon.links import FINAL, Measured, Message, Status, WorkerState, decode, encode, stamp_of
+from stream.daemon.prompt_work import PromptWork
 from stream.daemon.timing import TimedEncoder, Timing
-from stream.pipeline import Output, Tracked
+from stream.event_clips import ClipKeeper
+from stream.pipeline import Output
 from stream.prompts import prompt_infos
 from stream.service import Service, load_service
-from stream.types import EndReason, Event, Example, Scores, SkeletonFrame
+from stream.types import Clip, EndReason, Event, Example, Scores, SkeletonFrame, Tracked
 
 MAX_FRAMES = 64
 """Messages taken in one turn: bounds the latency of a stop, the memory of a batch, and how long a source that floods
@@ -76,7 +78,10 @@ class Worker:
         self._last: dict[str, Status] = {}
         self._running = {source.name for source in config.sources} - set(child.orders.ended)
         self._sent = (Tracked, Scores, Event, Example) if config.publish.skeletons else (Event, Example)
+        self._clips = ClipKeeper(service.recogniser.digest) if config.regressions.path else None
         self._complaints: set[str] = set()
+        self._undated: frozenset[str] = frozenset()
+        self._withheld = 0
         self._unsent = 0
         self._untold = 0
 
@@ -87,15 +92,19 @@ class Worker:
         self._child.tell(
             "ready", description=self._service.description, unfamiliar=unfamiliar_prompts(self._pipeline.prompts)
         )
+        work = PromptWork(self._child, self._service, self._exchanged)
         next_look = 0.0
         next_keep = time.monotonic() + KEEP_S
         # The last word of a source can still be on its way when its process is gone: its end is waited for.
         while not self._child.stopping or (self._running and time.monotonic() < self._child.deadline):
             self._child.beat(**self._pipeline.counts, unsent=self._unsent)
-            self._turn(timeout_ms=20)
+            self._turn(timeout_ms=0 if work.busy else 20)
+            work.turn()
+            self._service = work.service
             for source in self._child.lost:
                 self._lose(source)
             self._child.lost.clear()
+            self._tell_withheld()
             if (now := time.monotonic()) >= next_look:
                 next_look = now + LOOK_S
                 self._look()
@@ -105,6 +114,7 @@ class Worker:
                 next_keep = now + KEEP_S
                 self._keep()
         self._emit(self._pipeline.finish(EndReason.SHUTDOWN))
+        self._tell_withheld()
         self._keep()
         self._tell_measured()
         self._tell_state("stopped")
@@ -118,16 +128,26 @@ class Worker:
             self._complain([f"{self._service.prototypes_path}: the prototypes cannot be kept ({error.strerror})"])
 
     def _look(self) -> None:
-        """Watch for the actions that the examples show now, if they are others than before."""
+        """Watch for the actions that the examples show now, if they are others than before; the same for the normal."""
+        anomalies = self._service.anomalies
+        if anomalies is not None and (told := anomalies.refresh()) is not None:
+            log.info("anomalies: %s", told)
+        if undated := self._pipeline.undated - self._undated:
+            self._undated |= undated
+            log.warning("times without a date, every schedule counts as on: %s", ", ".join(sorted(undated)))
         found = self._service.refresh()
         if found is None:
             return
         prompts, unused = found
         self._complain(unused)
         if prompts.digest != self._pipeline.prompts.digest:
-            self._emit(self._pipeline.exchange(prompts))
-            log.info("watching for: %s", ", ".join(prompt.name for prompt in prompts.prompts))
-            self._tell_state("running")  # before the first scores of the new prompts
+            self._exchanged(self._pipeline.exchange(prompts))
+
+    def _exchanged(self, ended: Sequence[Output]) -> None:
+        """Tell of other prompts, before the first scores of them."""
+        self._emit(ended)
+        log.info("watching for: %s", ", ".join(prompt.name for prompt in self._pipeline.prompts.prompts))
+        self._tell_state("running")
 
     def _complain(self, lines: Sequence[str]) -> None:
         """Log what is wrong with files of examples, once for as long as it is."""
@@ -139,6 +159,13 @@ class Worker:
     def _tell_state(self, state: str) -> None:
         prompts = self._pipeline.prompts
         self._send(WorkerState(state, prompts.digest, tuple(prompt_infos(prompts.prompts))))
+
+    def _tell_withheld(self) -> None:
+        """Tell which starts were withheld since the last time."""
+        suppressions = self._pipeline.engine.suppressions
+        for one in suppressions.since(self._withheld):
+            self._send(one)
+        self._withheld = suppressions.total
 
     def _tell_measured(self) -> None:
         untold = self._untold
@@ -196,11 +223,19 @@ class Worker:
     def _end(self, status: Status, reason: EndReason) -> None:
         for name in status.sources:
             self._emit(self._pipeline.end_source(name, reason))
+            if self._clips is not None:
+                self._send_clips(self._clips.end_source(name))
 
     def _emit(self, outputs: Sequence[Output]) -> None:
         for output in outputs:
             if isinstance(output, self._sent):
                 self._send(output)
+            if self._clips is not None:
+                self._send_clips(self._clips.take(output))
+
+    def _send_clips(self, clips: Sequence[Clip]) -> None:
+        for clip in clips:
+            self._send(clip)
 
     def _send(self, message: Message) -> bool:
         """Send to the publisher; while it restarts, the socket holds 10,000 messages, and what is beyond is counted."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stream.errors import PosewireError
 from stream.report.frames import JOINTS, KeptFrames
@@ -16,6 +16,7 @@ from stream.report.payload import source_payload
 from stream.types import Event, Float32Array, Int64Array, Scores, Space
 
 if TYPE_CHECKING:
+    from stream.anomaly import ScoreName
     from stream.report.video import ReportVideo
 
 MAX_BODIES = 24_000
@@ -23,6 +24,12 @@ MAX_BODIES = 24_000
 
 _BESIDE = "README.md beside this file"
 """Where a model's terms send the reader: to its own folder, which is not the report's."""
+
+_ANOMALY: dict[ScoreName, str] = {
+    "ood": "how unlike what is normal; where none was learnt, how like the texts of [anomaly]",
+    "prompt": "how like the texts of [anomaly]",
+    "product": "how like the texts of [anomaly], and unlike what is normal where that was learnt",
+}
 
 
 class ReportError(PosewireError):
@@ -59,7 +66,7 @@ class ReportBuilder:
     Args:
         title: heading of the page.
         prompts: (name, text, severity) of each prompt, in the order of the columns of `Scores.probability`;
-            severity is one of "info", "warning" and "critical".
+            severity is one of "info", "alert" and "critical".
         background: texts of the configured background.
         model: name and version of the model, as shown.
         thresholds: (enter, exit) probabilities between which an event stays open.
@@ -84,7 +91,7 @@ class ReportBuilder:
             {"name": name, "text": text, "severity": severity, "unfamiliar": name in unfamiliar}
             for name, text, severity in prompts
         ]
-        self._head = {
+        self._head: dict[str, Any] = {
             "title": title,
             "model": model,
             "terms": terms.replace(_BESIDE, "the model card"),
@@ -92,9 +99,19 @@ class ReportBuilder:
             "bank": bank,
             "enter": thresholds[0],
             "exit": thresholds[1],
+            "anomaly": None,
         }
         self._recordings: dict[str, Recording] = {}
         self._bodies = 0
+
+    def watch_anomalies(self, score: ScoreName, thresholds: tuple[float, float]) -> None:
+        """Say what the anomaly score of a person means.
+
+        Args:
+            score: which score it is.
+            thresholds: (enter, exit) of anomalies.
+        """
+        self._head["anomaly"] = {"text": _ANOMALY[score], "enter": thresholds[0], "exit": thresholds[1]}
 
     def add_frame(
         self,

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stream.console import UNIX_TIME
 from stream.errors import SourceError
 from stream.sources.base import EndOfSource
 from stream.sources.images import FileImages, UInt8Array, opencv
-from stream.types import NANOSECONDS
+from stream.types import NANOSECONDS, UNIX_TIME
 from stream.vision.placement import focal_of
 
 INTERVAL = NANOSECONDS // 8

@@ -35,7 +35,7 @@ import logging
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -86,8 +86,7 @@ class RecordingWriter:
             raise PosewireError(f"{path}: exists already; expected a new file, or leave to overwrite it") from None
         except OSError as error:
             raise PosewireError(f"{path}: cannot be made ({error.strerror})") from None
-        head = _HEADER.pack(MAGIC, VERSION, 0)
-        self._put(head + _CRC.pack(zlib.crc32(head)))
+        self._put(_head())
         self._flush()
 
     def write(self, frame: SkeletonFrame) -> None:
@@ -99,7 +98,7 @@ class RecordingWriter:
         payload = _pack(frame)
         if len(payload) > MAX_PAYLOAD:
             raise PosewireError(f"{self.path}: a frame of {len(payload)} bytes; expected at most {MAX_PAYLOAD}")
-        self._put(_RECORD.pack(len(payload), zlib.crc32(payload)) + payload)
+        self._put(_record(payload))
         self.records += 1
         if self.records % FLUSH_EVERY == 0:
             self._flush()
@@ -140,6 +139,32 @@ class RecordingWriter:
             self._stream.flush()
         except OSError as error:
             raise PosewireError(f"{self.path}: cannot be written ({error.strerror})") from None
+
+
+def pack_recording(frames: Iterable[SkeletonFrame], most: int) -> bytes:
+    """A recording of frames, as the bytes of its file; where it would have more than `most` the rest is left out.
+
+    Raises:
+        PosewireError: a frame's arrays do not fit together.
+    """
+    parts = [_head()]
+    size = len(parts[0])
+    for frame in frames:
+        record = _record(_pack(frame))
+        size += len(record)
+        if size > most:
+            break
+        parts.append(record)
+    return b"".join(parts)
+
+
+def _head() -> bytes:
+    head = _HEADER.pack(MAGIC, VERSION, 0)
+    return head + _CRC.pack(zlib.crc32(head))
+
+
+def _record(payload: bytes) -> bytes:
+    return _RECORD.pack(len(payload), zlib.crc32(payload)) + payload
 
 
 def _pack(frame: SkeletonFrame) -> bytes:

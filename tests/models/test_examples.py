@@ -48,7 +48,7 @@ def axis(*numbers: int) -> np.ndarray:
 
 def make(n: int = 3, **changes: object) -> Examples:
     rows = np.random.default_rng(0).normal(size=(n, 4)).astype(np.float32)
-    fields = {"name": "my.wave-1", "text": "wäves", "severity": "warning", "model": DIGEST, "embeddings": unit(*rows)}
+    fields = {"name": "my.wave-1", "text": "wäves", "severity": "alert", "model": DIGEST, "embeddings": unit(*rows)}
     return Examples(**{**fields, **changes})
 
 
@@ -57,7 +57,7 @@ def test_what_is_read_is_what_was_written(tmp_path: Path, n: int) -> None:
     path = save(tmp_path / "new" / "folder", make(n))
     assert list(path.parent.iterdir()) == [path] == [path_of(tmp_path / "new" / "folder", "my.wave-1")]
     found = load(path)
-    assert (found.name, found.text, found.severity, found.model) == ("my.wave-1", "wäves", "warning", DIGEST)
+    assert (found.name, found.text, found.severity, found.model) == ("my.wave-1", "wäves", "alert", DIGEST)
     np.testing.assert_array_equal(found.embeddings, make(n).embeddings)
     assert found.digest == make(n).digest
 
@@ -80,7 +80,7 @@ def test_severities_are_those_of_prompts() -> None:
         ({"text": " "}, "expected one line of 1 to 300 characters"),
         ({"text": "x" * 301}, "expected one line"),
         ({"text": "a\nb"}, "expected one line"),
-        ({"severity": "loud"}, "expected info, warning, critical"),
+        ({"severity": "loud"}, "expected info, alert, critical"),
         ({"model": ""}, "expected the sha256"),
         ({"embeddings": np.zeros((0, 4), np.float32)}, r"expected float32 \(1..10, E\)"),
         ({"embeddings": axis(*[0] * 11)}, r"expected float32 \(1..10, E\)"),
@@ -125,7 +125,7 @@ def renamed_in_place(path: Path) -> None:
         (renamed_in_place, "not the examples of an action"),
         (lambda path: path.write_bytes(format_safetensors({"embeddings": axis(0)})), "not the examples of an action"),
         (metadata(format="posewire examples 2"), "not the examples of an action"),
-        (metadata(severity="loud"), "expected info, warning, critical"),
+        (metadata(severity="loud"), "expected info, alert, critical"),
         (metadata(model=None), "expected the sha256"),
     ],
 )

@@ -15,6 +15,7 @@ from camera_server import CameraServer, nobody_seen
 from running_daemon import POSEWIRE, children_of, gone
 
 from stream.commands import check, probe
+from stream.commands.check_zones import zones_without_area
 from stream.config import Config
 from stream.config_file import load_config
 
@@ -33,9 +34,9 @@ def __getattr__(name):
 
 def tried(config: Config, path: Path) -> list[str]:
     lines = []
-    for told in check._try_sources(config, path):
+    for entry, found in zip(config.sources, check._try_sources(config, path), strict=True):
         try:
-            lines.append(told())
+            lines.append(check._told(entry, found))
         except probe.ProbeError as error:
             lines.append(f"wrong: {error}")
     return lines
@@ -65,6 +66,31 @@ def test_sources_are_measured(tmp_path: Path) -> None:
     assert re.fullmatch(r"two: \d+\.\d frames/s, layout kinect_v2, at most 2 people at once", two)
     assert demo.endswith("Seq1_10.csv, layout kinect_v1, people in the first frame: 1")
     assert none == f"wrong: none: {tmp_path}/none.csv: no such file; expected a recorded skeleton file"
+
+
+def test_zones_without_an_area_of_a_source_are_told(tmp_path: Path) -> None:
+    path, area = tmp_path / "c.toml", "[[0, 0], [1, 0], [1, 1]]"
+    synthetic = '[[sources]]\nkind = "synthetic"\nname = "room"\n'
+    flat = '[[sources]]\nkind = "video"\nname = "flat"\ncamera = 0\njoints = "2d"\n'
+    film = f'[[sources]]\nkind = "file"\nname = "film"\npath = "{ROOT / "stream/demo/Seq1_10.csv"}"\n'
+    zone = f'[[zones]]\nname = "bed"\nimage = {area}\n'
+
+    def told(text: str, *, films: bool = False) -> list[tuple[str, bool]]:
+        path.write_text(text)
+        config = load_config(path)
+        tried = check._try_sources(config, path) if films else [probe.ProbeError("is off")] * len(config.sources)
+        return list(zones_without_area(config.zones, check._spaces(config, tried)))
+
+    wrong = "bed: no area of room (joints in metres; expected floor): nobody is ever in it"
+    assert told(zone + synthetic) == [(wrong, True)]
+    assert told(zone + synthetic + flat) == [(f"{wrong} there", False)]
+    assert told(zone.replace("image", "floor") + flat) == [
+        ("bed: no area of flat (joints in image coordinates; expected image): nobody is ever in it", True)
+    ]
+    assert told(zone + zone.replace("image", "floor") + synthetic + flat) == []
+    assert told(zone + 'sources = ["flat"]\n' + synthetic + flat) == []
+    assert told(zone + film) == []  # it could not be read: that is wrong already
+    assert told(zone + film, films=True) == [(wrong.replace("room", "film"), True)]
 
 
 def test_a_driver_that_hangs_does_not_hang_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

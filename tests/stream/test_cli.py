@@ -36,7 +36,7 @@ query = "ipc://{folder}/q"
 [[prompts]]
 name = "kick"
 text = "a person kicks"
-severity = "warning"
+severity = "alert"
 [[prompts]]
 name = "punch"
 text = "a person punches"
@@ -219,7 +219,7 @@ def test_a_prompt_of_ones_own_is_an_alarm(tmp_path: Path) -> None:
     config.write_text("[events]\nenter = 0.05\nexit = 0.01\nmargin = -2.0\n[background]\nbank = false\n")
     result = posewire("replay", KICKS, "--speed", "max", "--prompt", text, "--out", out, "--config", config)
     assert result.returncode == 0, result.stderr
-    assert {(m["data"]["prompt"], m["data"]["severity"]) for m in lines_of(out)} == {(text, "warning")}
+    assert {(m["data"]["prompt"], m["data"]["severity"]) for m in lines_of(out)} == {(text, "alert")}
 
 
 def test_a_recording_replays_as_the_files_it_was_made_of(tmp_path: Path, sensitive: Path) -> None:

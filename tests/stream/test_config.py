@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.config import Config, ExamplesSection
+from stream.config import BLOCKS, Config, ExamplesSection, Regressions
 from stream.config_file import ConfigError, load_config, parse_config
 from stream.config_sources import KINDS, AzureKinectSource, FileSource, KinectV2Source, VideoSource
 
@@ -23,12 +23,14 @@ def write(folder: Path, text: str) -> Path:
 
 def test_the_commented_file_holds_the_defaults_and_every_setting() -> None:
     path = ROOT / "config.toml"
-    # Its one relative path counts from its folder.
-    assert load_config(path) == Config(examples=ExamplesSection(path=str(ROOT / "examples")))
+    # Its relative paths count from its folder.
+    assert load_config(path) == Config(
+        examples=ExamplesSection(path=str(ROOT / "examples")), regressions=Regressions(path=str(ROOT / "regressions"))
+    )
     data = tomllib.loads(path.read_text())
     text = path.read_text()
     for section, field in Config.model_fields.items():
-        if section in ("prompts", "sources"):
+        if section in (*BLOCKS, "sources"):
             continue
         for key in field.annotation.model_fields:
             assert key in data[section] or f"# {key} = " in text, f"{section}.{key} is not in config.toml"

@@ -10,8 +10,10 @@ from rich.console import Console
 
 from stream.commands.replay_view import ReplayView, print_summary
 from stream.console import event_line, make_console, plural
+from stream.events import Suppression, Suppressions
 from stream.replay import Summary
 from stream.structs import EventData
+from stream.types import NANOSECONDS
 
 STRANGE = "[red]x[/red] :fire: [/nothing]"
 
@@ -54,4 +56,32 @@ def test_notes_and_counts(capsys: pytest.CaptureFixture[str]) -> None:
     assert "note: the time of [a] jumps" in out
     assert "0 of 6 files complete, 1 frame, 2.0 s recorded, 1 person track; took 1.0 s, 2 times real time" in out
     assert "0 events\nnot used: low coverage 2\nevents: [o]\n" in out
+    assert "withheld" not in out
     assert [plural(count, "file") for count in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
+
+
+def test_starts_that_were_withheld_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    console = make_console()
+    view = ReplayView(console, console, 1)
+    view.withheld(Suppressions())
+    assert capsys.readouterr().out == ""
+    suppressions = Suppressions()
+    for seconds, name, track, reason in (
+        (1, "fall", 3, "margin"), (2, "fall", 3, "outside_zone"), (3, "wave", -1, "margin"), (4, "fall", 4, "margin"),
+    ):  # fmt: skip
+        suppressions.add(Suppression(name, "cam", track, seconds * NANOSECONDS, reason, 0.75))
+    view.withheld(suppressions)
+    assert capsys.readouterr().out.splitlines() == [
+        "starts withheld: fall: margin 2, outside zone 1; wave: margin 1",
+        "  0:02.00  fall                cam, person 3  score 0.75: outside zone",
+        "  0:03.00  wave                cam  score 0.75: margin",
+        "  0:04.00  fall                cam, person 4  score 0.75: margin",
+    ]
+
+
+def test_the_line_of_an_end_tells_the_events_id_where_it_can_be_asked_for() -> None:
+    start = EventData("01K6", "start", "action", "alert", 1, "fall", "falls", 2.0, 1.0, None, 0.5, 0.5, 0.1, None)
+    end = EventData("01K6", "end", "action", "alert", 1, "fall", "falls", 2.0, 1.0, 1.5, 0.1, 0.5, 0.1, "below_exit")
+    assert "01K6" not in event_line("cam", start, with_id=True).plain
+    assert event_line("cam", end, with_id=True).plain.endswith(" (below_exit)  01K6")
+    assert event_line("cam", end).plain.endswith(" (below_exit)")

@@ -26,7 +26,7 @@ def test_a_camera_that_stays_away_is_one_fault_until_it_is_back(watch: FaultWatc
     assert watch.status("cam", state, "no image for 5.0 s", at(10)) == []
     assert watch.tick(at(39.9)) == []
     (start,) = watch.tick(at(40))
-    assert (start.phase, start.kind, start.severity) == (Phase.START, EventKind.FAULT, Severity.WARNING)
+    assert (start.phase, start.kind, start.severity) == (Phase.START, EventKind.FAULT, Severity.ALERT)
     assert (start.source, start.track, start.name) == ("cam", NO_TRACK, CAMERA_LOST)
     assert start.prompt == "the camera is lost: no image for 5.0 s"
     assert (start.t, start.t_start) == (at(40), at(10))

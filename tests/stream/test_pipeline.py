@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 import pytest
 from cosine_head import cosine_head
 from poses import frame, person
 
-from stream.pipeline import Pipeline, Tracked
+from stream.pipeline import Pipeline
 from stream.prompts import Prompt, PromptSet
-from stream.types import NANOSECONDS, EndReason, Event, Phase, Scores, SkeletonFrame
+from stream.types import NANOSECONDS, EndReason, Event, Phase, Scores, SkeletonFrame, Tracked
 
 FPS30 = NANOSECONDS // 30
 
@@ -116,9 +117,64 @@ def test_someone_who_leaves_ends_their_events() -> None:
     pipeline = make()
     outputs = pipeline.push(frames()[:200])
     t = outputs[-1].t
-    outputs = pipeline.push([frame(t + i * FPS30) for i in range(1, 90)])
+    outputs = pipeline.push([frame(t + i * FPS30) for i in range(1, 120)])
     (end,) = events_of(outputs)
     assert end.reason is EndReason.TRACK_LOST
+
+
+def broken(hole: int, x: float = 0.0) -> list[SkeletonFrame]:
+    """Ten seconds of a person with a raised hand, out of sight from second 6 for some frames and then at x."""
+    kept = frames()[120:180]
+    back = [frame(kept[-1].t + i * FPS30, raised(x)) for i in range(1 + hole, 121)]
+    empty = [frame(kept[-1].t + i * FPS30) for i in range(1, 1 + hole)]
+    return [*frames()[:120], *kept, *empty, *back]
+
+
+def test_someone_who_is_found_again_near_by_goes_on_with_their_event() -> None:
+    pipeline = make()
+    events = [*events_of(pipeline.push(broken(hole=60, x=0.6))), *pipeline.finish()]
+    assert {event.id for event in events} == {events[0].id}
+    assert [event.phase for event in events if event.phase is not Phase.UPDATE] == [Phase.START, Phase.END]
+    assert [track for track, _ in groupby(event.track for event in events)] == [1, 2]
+    assert events[-1].t_end / NANOSECONDS > 9.5
+
+
+def test_someone_who_appears_far_off_is_somebody_else() -> None:
+    pipeline = make()
+    events = [*events_of(pipeline.push(broken(hole=60, x=2.0))), *pipeline.finish()]
+    lives = {(event.id, event.track) for event in events}
+    assert len(lives) == 2
+    assert [event.reason for event in events if event.reason] == [EndReason.TRACK_LOST, EndReason.SHUTDOWN]
+
+
+def test_a_hole_after_which_the_same_track_goes_on_ends_nothing() -> None:
+    pipeline = make()
+    events = [*events_of(pipeline.push(broken(hole=40))), *pipeline.finish()]
+    assert pipeline.counts["gaps"] == 1
+    assert {(event.id, event.track) for event in events} == {(events[0].id, 1)}
+    assert events[-1].reason is EndReason.SHUTDOWN
+
+
+def test_a_clock_that_starts_anew_ends_the_events_of_those_who_are_awaited_too() -> None:
+    pipeline = make()
+    hour = 3600 * NANOSECONDS
+    pipeline.push([replace(f, t=f.t + hour) for f in broken(hole=60)[:230]])
+    (end,) = events_of(pipeline.push(frames()[:1]))
+    assert end.reason is EndReason.TRACK_LOST
+
+
+def test_starts_that_were_withheld_are_counted_by_reason() -> None:
+    pipeline = make()
+    pipeline.engine.permit = Never()
+    assert events_of(pipeline.push(frames())) == []
+    assert pipeline.counts["suppressed_outside_zone"] == 1
+
+
+class Never:
+    """A permit of nothing."""
+
+    def check(self, *_rule_where_and_when: object) -> str | None:
+        return "outside_zone"
 
 
 def test_windows_that_saw_too_little_are_not_scored() -> None:

@@ -11,9 +11,9 @@ from models.examples import Examples
 from models.heads import BankHead, Trust
 from models.prototypes import OnlinePrototypes
 from stream.events import EventEngine, EventSettings
-from stream.pipeline import Pipeline, Tracked
+from stream.pipeline import Pipeline
 from stream.prompts import ExampleSet, Prompt, PromptSet, prompt_infos
-from stream.types import NANOSECONDS, EndReason, Event, Example, Phase, Scores, Severity
+from stream.types import NANOSECONDS, EndReason, Event, Example, Phase, Scores, Severity, Tracked
 
 TEXTS = {"falls": 0, "waves": 1, "stands": 2}
 NONE = np.zeros((0, 4), np.float32)

@@ -9,10 +9,10 @@ from poses import frame
 from test_pipeline import FPS30, events_of, frames, make
 
 from stream.messages import MessageError
-from stream.pipeline import Output, Tracked
+from stream.pipeline import Output
 from stream.replay import Replay, Summary
 from stream.sources.base import RecordedSource
-from stream.types import NANOSECONDS, EndReason, SkeletonFrame
+from stream.types import NANOSECONDS, EndReason, SkeletonFrame, Tracked
 
 
 class Made(RecordedSource):

@@ -17,6 +17,8 @@ from models.examples import Examples, load, save
 from models.recogniser import Recogniser
 from stream.cli import main
 from stream.clips import ClipError, embed_clip, read_clip
+from stream.commands.options import OptionError
+from stream.commands.teach import teach_action
 from stream.config_file import load_config
 from stream.example_folder import ExampleFolder
 from stream.service import load_service
@@ -73,7 +75,7 @@ def embedding(path: Path, recogniser: Recogniser) -> np.ndarray:
 
 def test_what_was_taught_is_found_in_a_later_recording_and_only_there(place: Path, posewire: Run) -> None:
     result = posewire(
-        "teach", "my_wave", *(f"wave{n}.pwr" for n in range(3)), "--severity", "warning", "--text", "waves at the door",
+        "teach", "my_wave", *(f"wave{n}.pwr" for n in range(3)), "--severity", "alert", "--text", "waves at the door",
         "--config", "test.toml",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
@@ -98,7 +100,7 @@ def test_what_was_taught_is_found_in_a_later_recording_and_only_there(place: Pat
     found = {(event["source"], event["data"]["name"]) for event in events if event["data"]["phase"] == "start"}
     assert found == {("later", "my_wave"), ("third", "squats")}
     (start,) = [one["data"] for one in events if one["source"] == "later" and one["data"]["phase"] == "start"]
-    assert (start["severity"], start["prompt"]) == ("warning", "waves at the door")
+    assert (start["severity"], start["prompt"]) == ("alert", "waves at the door")
     assert 3.0 < start["t_start"] < 5.5
     (end,) = [one["data"] for one in events if one["source"] == "later" and one["data"]["phase"] == "end"]
     assert 6.5 < end["t_end"] < 9.0
@@ -160,7 +162,7 @@ def test_bad_clips_and_options_are_one_line_each_and_nothing_is_written(place: P
         (["x", "none.pwr"], "none.pwr: no such file"),
         (["a b", "wave0.pwr"], "name 'a b': expected 1 to 64"),
         (["wave0.pwr", "wave1.pwr"], "wave0.pwr: is a file; expected the name of the action first"),
-        (["x", "wave0.pwr", "--severity", "loud"], "severity 'loud': expected info, warning, critical"),
+        (["x", "wave0.pwr", "--severity", "loud"], "severity 'loud': expected info, alert, critical"),
         (["x", "wave0.pwr", "--text", "a\nb"], "expected one line of 1 to 300 characters"),
         (["x", "--from-event", "01J"], "nobody answers at ipc://"),
         (["--forget", "x"], "there is no such file"),
@@ -277,3 +279,10 @@ def test_no_folder_is_no_examples(tmp_path: Path, posewire: Run) -> None:
     config = write_config(tmp_path, "[examples]", 'path = ""')
     result = posewire("teach", "x", "y.pwr", "--config", config)
     assert "examples.path is empty" in result.stderr
+
+
+def test_no_action_is_named_as_the_events_of_anomalies_are(tmp_path: Path) -> None:
+    path = tmp_path / "posewire.toml"
+    path.write_text("")
+    with pytest.raises(OptionError, match=r"anomaly: the events of \[anomaly\] are named so; expected another name"):
+        teach_action("anomaly", [], events=[], text=None, severity="info", force=False, query=None, config=path)

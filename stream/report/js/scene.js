@@ -1,7 +1,7 @@
 // The skeletons on their ground, drawn for one moment of the recording.
 
 // Shapes that tell severities apart without their colours, in rising order.
-var GLYPHS = { info: "\u25cf", warning: "\u25b2", critical: "\u25c6" };
+var GLYPHS = { info: "\u25cf", alert: "\u25b2", critical: "\u25c6" };
 
 function drawGrid(context, camera, project, theme) {
   var box = camera.box,

@@ -33,7 +33,7 @@ function readTheme() {
     grid: get("grid"),
     mark: get("mark")
   };
-  ["info", "warning", "critical", "ink"].forEach(function (name) {
+  ["info", "alert", "critical", "ink"].forEach(function (name) {
     theme[name] = get(name);
   });
   theme.surface = get("stage");

@@ -12,6 +12,7 @@ function rowsOf(source, report) {
       severity: prompt.severity,
       unfamiliar: prompt.unfamiliar,
       column: column,
+      marks: report,
       spans: [],
       peak: 0
     };
@@ -21,12 +22,13 @@ function rowsOf(source, report) {
       return [row.name, row];
     })
   );
+  var highest = -1;
   source.lines.forEach(function (line) {
     for (var row = 0; row < line.times.length; row++) {
       for (var column = 0; column <= rows.length; column++) {
         var value = line.value(row, column);
         if (column < report.prompts.length) rows[column].peak = Math.max(rows[column].peak, value || 0);
-        else if (!isNaN(value)) source.anomalous = true;
+        else if (!isNaN(value)) highest = Math.max(highest, value);
       }
     }
   });
@@ -36,8 +38,14 @@ function rowsOf(source, report) {
     rows.push(row);
     return row;
   };
-  var anomaly =
-    source.anomalous && extra("anomaly", "how unlike anything known the movement is", "warning", report.prompts.length);
+  var known = report.anomaly,
+    anomaly =
+      highest >= 0 &&
+      extra("anomaly", known ? known.text : "how much of an anomaly it is", "alert", report.prompts.length);
+  if (anomaly) {
+    anomaly.peak = highest;
+    anomaly.marks = known;
+  }
   source.events.forEach(function (event) {
     var row =
       (event.kind === "anomaly" && anomaly) ||
@@ -52,7 +60,7 @@ function makeTimeline(root, source, app) {
   var rows = rowsOf(source, app.report),
     busy = rows.filter(isBusy);
   function isBusy(row) {
-    return row.spans.length > 0 || row.peak >= app.report.exit;
+    return row.spans.length > 0 || (row.marks && row.peak >= row.marks.exit);
   }
   var timeline = {
     view: { from: 0, to: Math.max(source.duration, 0.001) },
@@ -173,12 +181,13 @@ function makeTimeline(root, source, app) {
           hold: app.scoreHold(source)
         });
       });
-      var marks = chart.row.extra
-        ? []
-        : [
-            { value: app.report.enter, dash: [5, 3] },
-            { value: app.report.exit, dash: [1, 3] }
-          ];
+      var known = chart.row.marks;
+      var marks = known
+        ? [
+            { value: known.enter, dash: [5, 3] },
+            { value: known.exit, dash: [1, 3] }
+          ]
+        : [];
       drawChart(chart.canvas, CHART, lines, view, marks, app.theme);
     });
     timeline.place(app.time);

@@ -12,7 +12,6 @@ from poses import frame, person
 from stream.daemon import outlet as outlets
 from stream.daemon.links import Status, WorkerState, decode, encode
 from stream.daemon.outlet import Outlet
-from stream.pipeline import Tracked
 from stream.query import PromptInfo
 from stream.types import (
     NANOSECONDS,
@@ -25,10 +24,11 @@ from stream.types import (
     Severity,
     SkeletonFrame,
     Space,
+    Tracked,
 )
 
 EVENT = Event(
-    "01ARZ3NDEKTSV4RRFFQ69G5FAV", Phase.END, EventKind.ACTION, Severity.WARNING, "cam", 3, "kick", "a person kicks",
+    "01ARZ3NDEKTSV4RRFFQ69G5FAV", Phase.END, EventKind.ACTION, Severity.ALERT, "cam", 3, "kick", "a person kicks",
     5, 1, 4, 0.5, 0.9, 0.1, EndReason.BELOW_EXIT,
 )  # fmt: skip
 ROW = np.array([0.1, 0.2], np.float32)
@@ -47,7 +47,7 @@ ROW = np.array([0.1, 0.2], np.float32)
         Scores("cam", 3, 7, ROW, ROW, -ROW, 0.25, 0.8, "digest"),
         EVENT,
         Status("cam", "error", "gone", ("cam", "cam.a"), 5, 2, 29.97),
-        WorkerState("running", "digest", (PromptInfo("kick", "a person kicks", "warning"),)),
+        WorkerState("running", "digest", (PromptInfo("kick", "a person kicks", "alert"),)),
         Example("01ARZ3NDEKTSV4RRFFQ69G5FAV", "cam", "kick", 5, 0.9, "e" * 64, ROW),
     ],
 )

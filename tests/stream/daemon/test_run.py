@@ -33,7 +33,7 @@ query = "ipc://{folder}/query"
 [[prompts]]
 name = "kick"
 text = "a person kicks"
-severity = "warning"
+severity = "alert"
 [[prompts]]
 name = "punch"
 text = "a person punches"

@@ -151,6 +151,22 @@ def test_many_sources_share_one_page(tmp_path: Path) -> None:
     assert (tmp_path / "r.html").stat().st_size < 9_000_000
 
 
+@pytest.mark.parametrize(
+    ("score", "text"),
+    [
+        ("prompt", "how like the texts of [anomaly]"),
+        ("product", "how like the texts of [anomaly], and unlike what is normal where that was learnt"),
+    ],
+)
+def test_what_the_anomaly_score_means_is_told(tmp_path: Path, score: str, text: str) -> None:
+    report = builder()
+    report.watch_anomalies(score, (0.5, 0.35))
+    report.write(tmp_path / "r.html")
+    assert page_data(tmp_path / "r.html")["anomaly"] == {"text": text, "enter": 0.5, "exit": 0.35}
+    builder().write(tmp_path / "none.html")
+    assert page_data(tmp_path / "none.html")["anomaly"] is None
+
+
 def test_scores_come_back_by_track(tmp_path: Path) -> None:
     report = builder()
     for i in range(10):

@@ -57,7 +57,7 @@ class Scripts(HTMLParser):
 def event(source: str, kind: EventKind, name: str, t: float) -> Event:
     start = round(t * NANOSECONDS)
     return Event(
-        f"E{start}", Phase.END, kind, Severity.WARNING, source, -1 if kind is EventKind.FAULT else 3, name, HOSTILE,
+        f"E{start}", Phase.END, kind, Severity.ALERT, source, -1 if kind is EventKind.FAULT else 3, name, HOSTILE,
         start, start, start + NANOSECONDS, 0.7, 0.8, 0.1, EndReason.BELOW_EXIT,
     )  # fmt: skip
 
@@ -65,6 +65,7 @@ def event(source: str, kind: EventKind, name: str, t: float) -> Event:
 def write_page(path: Path, title: str = HOSTILE) -> np.ndarray:
     """Write a page with two hostile sources, one of them 2-D; return the joints of the first, (60, 2, 25, 3)."""
     report = ReportBuilder(title, [("wave_hand", HOSTILE, "info")], [HOSTILE], HOSTILE, (0.6, 0.4), terms=HOSTILE)
+    report.watch_anomalies("product", (0.5, 0.35))
     rng = np.random.default_rng(3)
     joints = rng.uniform(-3, 3, (60, 2, 25, 3)).astype(np.float32)
     for i, bodies in enumerate(joints):

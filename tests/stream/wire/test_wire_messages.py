@@ -47,7 +47,7 @@ def test_bytes_of_an_event():
     """The order of keys and the form of numbers are part of what makes two replays byte-identical."""
     assert SAMPLES[1].body == (
         b'{"v":1,"type":"event","node":"node","epoch":"e1","source":"cam1","seq":2,"t":1.0,"t_pub":1700000000.25,'
-        b'"replay":true,"data":{"id":"01J00000000000000000000001","phase":"end","kind":"action","severity":"warning",'
+        b'"replay":true,"data":{"id":"01J00000000000000000000001","phase":"end","kind":"action","severity":"alert",'
         b'"track":3,"name":"fall","prompt":"a person falls to the floor","t":1.0,"t_start":0.0,"t_end":1.0,'
         b'"score":0.875,"peak":0.9,"margin":0.125,"reason":"below_exit"}}'
     )

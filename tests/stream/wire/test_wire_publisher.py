@@ -20,10 +20,10 @@ from stream.types import EventKind, Severity
     ("kind", "severity", "topic"),
     [
         (EventKind.ACTION, Severity.INFO, "action/cam1/fall/"),
-        (EventKind.ACTION, Severity.WARNING, "alarm/cam1/fall/"),
+        (EventKind.ACTION, Severity.ALERT, "alarm/cam1/fall/"),
         (EventKind.ACTION, Severity.CRITICAL, "alarm/cam1/fall/"),
         (EventKind.ANOMALY, Severity.INFO, "anomaly/cam1/fall/"),
-        (EventKind.ANOMALY, Severity.WARNING, "alarm/cam1/fall/"),
+        (EventKind.ANOMALY, Severity.ALERT, "alarm/cam1/fall/"),
         (EventKind.FAULT, Severity.INFO, "alarm/cam1/fall/"),
     ],
 )

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wire_samples import make_end, make_event, make_example
 
+from stream.answers import answer
 from stream.journal import Journal
 from stream.messages import MessageError
 from stream.publisher import Publisher
-from stream.query import MAX_EXAMPLES, PAGE_MESSAGES, PromptInfo, answer, decode_reply
+from stream.query import MAX_EXAMPLES, PAGE_MESSAGES, PromptInfo, decode_reply
 from stream.structs import SourceState
 from stream.topics import Kind
 
@@ -71,7 +72,11 @@ def test_after_what_is_not_there_yet(publisher: Publisher):
 @pytest.mark.parametrize(
     ("request_", "error"),
     [
-        ({"type": "prompts.add", "id": "9"}, "prompt control is not available"),
+        ({"type": "prompts.add", "id": "9"}, "unknown request type 'prompts.add'"),
+        ({"type": "prompt_add", "id": "9"}, "expected the role control, but this socket gives read"),
+        ({"type": "prompt_list", "id": "9"}, "expected a running daemon"),
+        ({"type": "prompt_add", "prompt": [], "id": "9"}, "prompt: expected an object"),
+        ({"type": "prompt_remove", "name": "", "id": "9"}, "name: expected the name of a prompt"),
         ({"type": "reboot", "id": "9"}, "unknown request type 'reboot'"),
         ({"type": "after", "id": "9"}, "expected kind and seq"),
         ({"type": "example", "id": "9"}, "expected event, the id of an event"),
@@ -84,8 +89,8 @@ def test_after_what_is_not_there_yet(publisher: Publisher):
             "limit: expected a whole number from 1 to 500",
         ),
         ({"type": "ping", "v": 2, "id": "9"}, "v: expected 1"),
-        ({"id": "9"}, "type: expected ping, snapshot, after or example"),
-        ({"type": 5, "id": "9"}, "type: expected ping, snapshot, after or example"),
+        ({"id": "9"}, "type: expected ping, snapshot, after, example, clip, withheld, prompt_list"),
+        ({"type": 5, "id": "9"}, "type: expected ping, snapshot, after, example, clip, withheld, prompt_list"),
     ],
 )
 def test_errors_say_what_is_wrong_and_repeat_the_id(publisher: Publisher, request_: dict[str, object], error: str):

@@ -9,9 +9,10 @@ import jsonschema
 import pytest
 from wire_samples import make_end, make_event, make_example, make_frame, make_scores
 
+from stream.answers import answer
 from stream.journal import Journal
 from stream.publisher import Publisher
-from stream.query import PromptInfo, answer
+from stream.query import PromptInfo
 from stream.schema import render, schemas, write
 from stream.structs import Quantiles
 

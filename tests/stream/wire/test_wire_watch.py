@@ -108,3 +108,11 @@ def test_silence_is_told_once_and_so_is_its_end():
 def test_topics_of_two_sockets_are_refused():
     with pytest.raises(PosewireError, match="'skeleton' and 'alarm' come from two sockets"):
         watch_events(["alarm", "skeleton"], connect="ipc://x", query=None, json=False, config=None)
+
+
+def test_the_end_of_an_event_is_shown_with_the_id_by_which_to_ask_for_it() -> None:
+    screen, publisher = Screen(["alarm"]), Publisher("n")
+    screen.show([publisher.publish_event(make_event(1)), publisher.publish_event(make_end(1))])
+    start, end = screen.out
+    assert make_end(1).id not in start
+    assert end.endswith(f"  {make_end(1).id}")

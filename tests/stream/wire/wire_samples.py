@@ -20,7 +20,7 @@ def make_event(number: int = 0, **changes: object) -> Event:
         "id": f"01J{number:023d}",
         "phase": Phase.START,
         "kind": EventKind.ACTION,
-        "severity": Severity.WARNING,
+        "severity": Severity.ALERT,
         "source": "cam1",
         "track": 3,
         "name": "fall",

@@ -1,0 +1,119 @@
+"""Frames to people and their windows: a tracker for each source, and a ring of the last frames for each track."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from stream.history import CLOCK_RESET
+from stream.layouts import CANONICAL, layout
+from stream.tracker import Tracker, TrackerSettings
+from stream.types import EndReason, SkeletonFrame, Tracked, Window
+from stream.window import WindowRing, WindowSettings
+
+
+@dataclass(frozen=True, slots=True)
+class TrackHole:
+    """A track that is seen again after so long that its windows begin anew."""
+
+    source: str
+    track: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrackEnd:
+    """The end of a track, or with None of all that a source had."""
+
+    source: str
+    track: int | None
+    reason: EndReason
+
+
+Step = Tracked | Window | TrackHole | TrackEnd
+
+
+@dataclass(slots=True)
+class _Source:
+    tracker: Tracker
+    t: int | None = None
+    rings: dict[int, WindowRing] = field(default_factory=dict)
+
+
+class Tracks:
+    """The people of any number of sources. Pure: time comes from the frames.
+
+    Args:
+        tracker: who is who from frame to frame.
+        window: how frames become windows.
+        min_coverage: see `counts`.
+
+    Attributes:
+        counts: `frames`; `late_frames`, which are left out; `clock_resets`; `gaps` of tracks after which their windows
+            begin anew; windows with less than `min_coverage`: `filling` of tracks that are too young for a score, and
+            `low_coverage`.
+    """
+
+    def __init__(self, tracker: TrackerSettings, window: WindowSettings, min_coverage: float) -> None:
+        self._tracker = tracker
+        self._window = window
+        self._min_coverage = min_coverage
+        self._sources: dict[str, _Source] = {}
+        self._born: dict[str, int] = {}
+        """How many tracks a source that ended has had: should it come back, its track ids go on."""
+        self.counts: Counter[str] = Counter()
+
+    def push(self, frame: SkeletonFrame) -> list[Step]:
+        """Take a frame; frames of a source come in the order of capture.
+
+        Returns:
+            The tracks that are over, the frame with those that it shows, and the windows that it completes, the hole
+            of a track before its windows. Nothing of a late frame.
+        """
+        self.counts["frames"] += 1
+        state = self._sources.get(frame.source)
+        if state is None:
+            state = _Source(Tracker(self._tracker, born=self._born.get(frame.source, 0)))
+            self._sources[frame.source] = state
+        steps: list[Step] = []
+        if state.t is not None and frame.t <= state.t:
+            if state.t - frame.t < CLOCK_RESET:
+                self.counts["late_frames"] += 1
+                return []
+            self.counts["clock_resets"] += 1
+            steps.append(TrackEnd(frame.source, None, EndReason.GAP))
+            # The new tracker goes on counting where the old one stopped: ids are for the life of the process.
+            state.tracker = Tracker(self._tracker, born=state.tracker.born)
+            state.rings.clear()
+        state.t = frame.t
+
+        joints, confidence = layout(frame.layout).to_canonical(frame.joints, frame.confidence)
+        seen = (confidence > 0).any(axis=1)  # a body of which nothing is seen is nowhere, and nobody
+        joints, confidence = joints[seen], confidence[seen]
+        ids, ended = state.tracker.update(frame.t, joints, confidence, frame.track_ids[seen], frame.space)
+        for track in ended:
+            state.rings.pop(track, None)
+            steps.append(TrackEnd(frame.source, track, EndReason.TRACK_LOST))
+        steps.append(Tracked(frame.source, frame.t, frame.space, ids, joints, confidence))
+        for body, track in enumerate(ids.tolist()):
+            ring = state.rings.get(track)
+            if ring is None:
+                ring = state.rings[track] = WindowRing(self._window, len(CANONICAL))
+            cuts, gap = ring.push(frame.t, joints[body], confidence[body])
+            if gap:
+                self.counts["gaps"] += 1
+                steps.append(TrackHole(frame.source, track))
+            for cut in cuts:
+                if cut.coverage < self._min_coverage:
+                    self.counts["low_coverage" if cut.full else "filling"] += 1
+                steps.append(Window(frame.source, track, cut.t0, cut.t1, cut.x, cut.mask, cut.coverage))
+        return steps
+
+    def end_source(self, source: str) -> None:
+        """Forget the tracks of a source; should it come back, its track ids go on."""
+        state = self._sources.pop(source, None)
+        if state is not None:
+            self._born[source] = state.tracker.born
+
+    def end_all(self) -> None:
+        """Forget all tracks."""
+        self._sources.clear()
