@@ -18,9 +18,7 @@ from models.recogniser import Recogniser
 from stream.layouts import layout
 
 ROOT = Path(__file__).parents[2]
-PRECOG = ROOT / "shared" / "data" / "clips" / "precog16.npz"
-if not PRECOG.exists():
-    PRECOG = ROOT.parent / "shared" / "data" / "clips" / "precog16.npz"
+PRECOG = ROOT.parent / "shared" / "data" / "clips" / "precog16.npz"
 
 
 @pytest.fixture(scope="module")

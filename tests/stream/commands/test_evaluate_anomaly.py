@@ -27,7 +27,7 @@ NAMES = (
     "left_hip", "left_knee", "left_foot", "right_hip", "right_knee", "right_foot",
 )  # fmt: skip
 LABELS = ("kicking", "pushing", "hugging", "shaking hands")
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+SHARED = Path(__file__).parents[4] / "shared" / "data"
 
 
 @dataclass(frozen=True)
