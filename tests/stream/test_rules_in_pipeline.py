@@ -160,8 +160,9 @@ def test_check_says_what_the_rules_are_and_which_times_have_no_date(tmp_path: Pa
     path.write_text(f'{CONFIG}path = "{DEMO}"')
     config = load_config(path)
     assert check._rules(config) == "0 zones, 1 schedule, 1 rule (seen: at least 1 person for 1 s (nights))"
-    (told,) = check._try_sources(config, path)
-    assert told().endswith("people in the first frame: 1; its times have no date, every schedule counts as on")
+    (found,) = check._try_sources(config, path)
+    told = check._told(config.sources[0], found, scheduled=True)
+    assert told.endswith("people in the first frame: 1; its times have no date, every schedule counts as on")
 
 
 def test_a_rule_that_changes_ends_what_it_told_of_for_that_reason() -> None:
