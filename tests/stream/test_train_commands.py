@@ -286,10 +286,8 @@ PROGRAM = "import signal; signal.signal(signal.SIGINT, signal.default_int_handle
 """A shell may start what runs in the background so that it ignores Ctrl-C; this does not."""
 
 
-SLOW = pytest.mark.slow
-
-
-@pytest.mark.parametrize("command", [pytest.param("train", marks=SLOW), pytest.param("eval", marks=SLOW), "reproduce"])
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["train", "eval", "reproduce"])
 def test_ctrl_c_stops_all_that_trains(command: str, tmp_path: Path) -> None:
     """As a terminal has it: all processes are told at once. What waits for its turn is not begun."""
     features = write_features(tmp_path / "shift_5_r", split_of("ntu60", "55/5"), 60)

@@ -174,6 +174,7 @@ def test_a_model_of_ones_own_labels(tmp_path: Path, described: bool, capsys: pyt
     assert "expected three people or more, found p1" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @text_model
 def test_leave_one_out(folder: Path, teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     size = ["--windows", "10", "--seen", "16", "--batch", "8", "--channels", "12", "--fp32"]

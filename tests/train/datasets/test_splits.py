@@ -1,4 +1,6 @@
 import json
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -45,11 +47,16 @@ def test_the_shared_facts_are_all_there() -> None:
     assert sorted(map(sorted, lists)) == sorted(ours)
 
 
+@cache
+def classes_of(dataset: str) -> Sequence[str]:
+    return read_packed(SHARED, [dataset]).classes
+
+
 @pytest.mark.parametrize(("dataset", "name"), OURS)
 def test_our_splits_are_drawn_as_the_file_says(dataset: str, name: str) -> None:
     if not archive_of(SHARED)(dataset).is_file():
         pytest.skip(f"../shared/data has no {dataset}")
-    classes = read_packed(SHARED, [dataset]).classes
+    classes = classes_of(dataset)
     sizes, number = name.split("-")
     seen, unseen = map(int, sizes.split("/"))
     split = split_of(dataset, name)
