@@ -11,7 +11,7 @@ import pytest
 from stream.cli import main
 
 
-@dataclass
+@dataclass(frozen=True)
 class Result:
     returncode: int
     stdout: str
@@ -26,11 +26,9 @@ def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
 
     def run(*arguments: object) -> Result:
         monkeypatch.setattr(sys, "argv", ["posewire", *map(str, arguments)])
-        code = 0
-        try:
+        with pytest.raises(SystemExit) as exit:
             main()
-        except SystemExit as exit_:
-            code = exit_.code
-        return Result(code, *capsys.readouterr())
+        told = capsys.readouterr()
+        return Result(exit.value.code or 0, told.out, told.err)
 
     return run

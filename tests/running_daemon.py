@@ -7,9 +7,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import zmq
 
@@ -111,6 +112,63 @@ class Wire:
         return sum(arrived > since for arrived, _ in self.times.get(source, ())) >= frames
 
     def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.context.destroy(linger=0)
+
+
+class Client:
+    """A plain pyzmq client of a daemon whose addresses are `e` and `q` in a folder: hears events, and asks.
+
+    Args:
+        place: the folder.
+        topics: prefixes of what to hear; all by default.
+
+    Attributes:
+        ANSWER_MS: how long `ask` waits.
+    """
+
+    ANSWER_MS = 20_000
+
+    def __init__(self, place: Path, topics: Sequence[bytes] = (b"",)) -> None:
+        self.place = place
+        self.context = zmq.Context()
+        self.events = self.context.socket(zmq.SUB)
+        self.events.setsockopt(zmq.RECONNECT_IVL, 20)
+        for topic in topics:
+            self.events.setsockopt(zmq.SUBSCRIBE, topic)
+        self.events.connect(f"ipc://{place}/e")
+        self.query = self.context.socket(zmq.REQ)
+        self.query.connect(f"ipc://{place}/q")
+
+    def until(self, wanted: Callable[[dict], object], seconds: float = 60.0) -> dict:
+        """Take messages until one satisfies `wanted`, and return it."""
+        deadline = time.monotonic() + seconds
+        last = None
+        while time.monotonic() < deadline:
+            if self.events.poll(100):
+                last = json.loads(self.events.recv_multipart()[1])
+                if wanted(last):
+                    return last
+        raise AssertionError(f"not seen in {seconds} s; the last was {last}")
+
+    def event(self, phase: str, name: str) -> dict:
+        """The next event of that phase and name."""
+        wanted = (phase, name)
+        return self.until(lambda m: m["type"] == "event" and (m["data"]["phase"], m["data"]["name"]) == wanted)["data"]
+
+    def runs(self) -> None:
+        """Wait until the source `cam` says that it runs."""
+        self.until(lambda m: m["source"] == "cam" and m["data"].get("state") == "running")
+
+    def ask(self, **request: object) -> dict:
+        """The reply to a request."""
+        self.query.send_json({"v": 1, **request})
+        assert self.query.poll(self.ANSWER_MS)
+        return self.query.recv_json()
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:

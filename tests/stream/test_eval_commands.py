@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from in_process import Run, in_process
 
 from models.checkpoint import FORMAT, KnownAction, Manifest, Trusted, save
 from models.streaming import StreamingNetwork
-from stream.cli import main
 from stream.layouts import KINECT_V1_JOINTS
 from train.stream_metrics import StreamScores
 
@@ -28,29 +26,11 @@ DIM = 16
 META = json.dumps({"fps": 30, "units": "mm"})
 
 
-@dataclass(frozen=True)
-class Result:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Command = Callable[..., Result]
-
-
 @pytest.fixture
-def posewire(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+def posewire(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """Runs a command in this process, where torch is loaded already, with the default configuration."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["posewire", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit:
-            main()
-        told = capsys.readouterr()
-        return Result(exit.value.code or 0, told.out, told.err)
-
-    return run
+    return in_process(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +77,7 @@ def people(frames: int) -> np.ndarray:
 
 
 def evaluated(
-    posewire: Command, folder: Path, kind: str, data: str, *more: object, out: str = "out.json"
+    posewire: Run, folder: Path, kind: str, data: str, *more: object, out: str = "out.json"
 ) -> dict[str, Any]:
     path = folder / out
     arguments = ("--data", folder / data, "--model", folder / "model", "--json", path, *more)
@@ -109,7 +89,7 @@ def evaluated(
     return figures
 
 
-def test_zero_shot(posewire: Command, folder: Path) -> None:
+def test_zero_shot(posewire: Run, folder: Path) -> None:
     plot = folder / "zero.png"
     figures = evaluated(posewire, folder, "zero-shot", "clips.npz", "--plot", plot)
     assert set(figures) >= {
@@ -129,7 +109,7 @@ def test_zero_shot(posewire: Command, folder: Path) -> None:
     assert described["seeds"] == 2
 
 
-def test_few_shot_is_the_same_again(posewire: Command, folder: Path) -> None:
+def test_few_shot_is_the_same_again(posewire: Run, folder: Path) -> None:
     figures = evaluated(posewire, folder, "few-shot", "clips.npz", "--plot", folder / "few.png")
     assert list(figures["shots"]) == ["1", "3", "5", "10"]
     assert all(set(value) == {"mean", "std"} and 0 <= value["mean"] <= 1 for value in figures["shots"].values())
@@ -140,7 +120,7 @@ def test_few_shot_is_the_same_again(posewire: Command, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("data", "framed"), [("framed.npz", True), ("tagged.npz", False)])
-def test_stream(posewire: Command, folder: Path, data: str, framed: bool) -> None:
+def test_stream(posewire: Run, folder: Path, data: str, framed: bool) -> None:
     figures = evaluated(posewire, folder, "stream", data, "--plot", folder / "stream.png")
     assert set(figures) > set(StreamScores.__dataclass_fields__)
     assert figures["recordings"] == 3
@@ -151,14 +131,14 @@ def test_stream(posewire: Command, folder: Path, data: str, framed: bool) -> Non
     assert few["recordings"] == 1
 
 
-def test_json_on_standard_output_stands_there_alone(posewire: Command, folder: Path) -> None:
+def test_json_on_standard_output_stands_there_alone(posewire: Run, folder: Path) -> None:
     result = posewire("eval", "few-shot", "--data", folder / "clips.npz", "--model", folder / "model", "--json", "-")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["n"] == 32
     assert "accuracy" in result.stderr
 
 
-def test_what_is_wrong_is_one_line(posewire: Command, folder: Path, tmp_path: Path) -> None:
+def test_what_is_wrong_is_one_line(posewire: Run, folder: Path, tmp_path: Path) -> None:
     clips, model = folder / "clips.npz", ("--model", folder / "model")
     (tmp_path / "one.json").write_text(json.dumps({"wave": "a person waves"}))
     write(tmp_path / "alone.npz", **(dict(np.load(clips)) | {"subject": np.array(["s1"] * 32)}))
@@ -184,7 +164,7 @@ def test_what_is_wrong_is_one_line(posewire: Command, folder: Path, tmp_path: Pa
         assert result.stdout == ""
 
 
-def test_a_device_is_written_to_as_it_is(posewire: Command, folder: Path) -> None:
+def test_a_device_is_written_to_as_it_is(posewire: Run, folder: Path) -> None:
     arguments = ("--data", folder / "clips.npz", "--model", folder / "model", "--json", "/dev/null")
     assert posewire("eval", "few-shot", *arguments).returncode == 0
     assert not Path("/dev/null").is_file()

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from in_process import Run, in_process
 from poses import frame, person
 from small_model import make_model, pose, record, write_config
 
 from models.examples import Examples, load, save
 from models.recogniser import Recogniser
-from stream.cli import main
 from stream.clips import ClipError, embed_clip, read_clip
 from stream.commands.options import OptionError
 from stream.commands.teach import teach_action
@@ -31,31 +28,11 @@ ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "stream" / "demo"
 
 
-@dataclass
-class Result:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Run = Callable[..., Result]
-
-
 @pytest.fixture
 def posewire(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """The command in `place`, in this process: starting torch anew each time would take most of the time."""
     monkeypatch.chdir(place)
-
-    def run(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["posewire", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as exit_:
-            code = exit_.code
-        return Result(code, *capsys.readouterr())
-
-    return run
+    return in_process(monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -8,17 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from in_process import Run, in_process
 from paper_data import LEAVE, LEFT, UNION, write_features, write_union, write_utd
 
 from models.checkpoint import load
-from stream.cli import main
 from stream.commands.train import embedder
 from train.datasets.splits import split_of
 
@@ -26,29 +24,11 @@ TEXT_MODEL = "all-MiniLM-L6-v2"
 BRIEF = ("--text-model", TEXT_MODEL, "--epochs", 1, "--pretrain-epochs", 1)
 
 
-@dataclass(frozen=True)
-class Result:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Command = Callable[..., Result]
-
-
 @pytest.fixture
-def posewire(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+def posewire(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """Runs a command in this process, where torch is loaded already."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["posewire", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit:
-            main()
-        told = capsys.readouterr()
-        return Result(exit.value.code or 0, told.out, told.err)
-
-    return run
+    return in_process(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +53,7 @@ def of_union(data: Path, runs: Path, *more: object) -> tuple[object, ...]:
 
 
 def test_train_writes_a_checkpoint_and_pictures_and_skips_what_is_done(
-    posewire: Command, data: Path, runs: Path, tmp_path: Path
+    posewire: Run, data: Path, runs: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("matplotlib", reason="the extra plots is not installed")
     arguments = ("train", "--recipe", "smie", *of_union(data, runs))
@@ -95,7 +75,7 @@ def test_train_writes_a_checkpoint_and_pictures_and_skips_what_is_done(
     assert {path: path.stat().st_mtime_ns for path in runs.rglob("*") if path.is_file()} == done
 
 
-def test_eval_gives_the_figures_of_an_experiment(posewire: Command, data: Path, runs: Path, tmp_path: Path) -> None:
+def test_eval_gives_the_figures_of_an_experiment(posewire: Run, data: Path, runs: Path, tmp_path: Path) -> None:
     arguments = ("eval", "zero-shot", "--recipe", "devise", *of_union(data, runs))
     result = posewire(*arguments, "--generalised", "--json", tmp_path / "out.json")
     assert result.returncode == 0, result.stderr
@@ -120,7 +100,7 @@ def test_eval_gives_the_figures_of_an_experiment(posewire: Command, data: Path, 
         (("--pretrain-epochs", 3), "--pretrain-epochs: is of an experiment; expected --recipe"),
     ],
 )
-def test_eval_refuses_options_that_do_not_fit_together(posewire: Command, more: tuple[object, ...], said: str) -> None:
+def test_eval_refuses_options_that_do_not_fit_together(posewire: Run, more: tuple[object, ...], said: str) -> None:
     result = posewire("eval", "zero-shot", "--data", "nowhere.npz", *more)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith(f"posewire: {said}")
@@ -150,7 +130,7 @@ def test_eval_refuses_options_that_do_not_fit_together(posewire: Command, more: 
     ],
 )
 def test_train_refuses_what_it_cannot_use(
-    posewire: Command, data: Path, runs: Path, changed: tuple[object, ...], said: str
+    posewire: Run, data: Path, runs: Path, changed: tuple[object, ...], said: str
 ) -> None:
     result = posewire("train", "--recipe", "smie", *of_union(data, runs, *changed))
     assert (result.returncode, result.stdout) == (2, "")
@@ -158,7 +138,7 @@ def test_train_refuses_what_it_cannot_use(
     assert result.stderr.count("\n") == 1
 
 
-def test_other_settings_in_the_same_run_are_refused(posewire: Command, data: Path, tmp_path: Path) -> None:
+def test_other_settings_in_the_same_run_are_refused(posewire: Run, data: Path, tmp_path: Path) -> None:
     arguments = ("train", "--recipe", "devise", *of_union(data, tmp_path / "run"))
     assert posewire(*arguments).returncode == 0
     result = posewire(*arguments, "--epochs", 2)
@@ -166,7 +146,7 @@ def test_other_settings_in_the_same_run_are_refused(posewire: Command, data: Pat
     assert "expected the same, or another --run" in result.stderr
 
 
-def test_features_cannot_be_served(posewire: Command, tmp_path: Path) -> None:
+def test_features_cannot_be_served(posewire: Run, tmp_path: Path) -> None:
     features = write_features(tmp_path / "shift_5_r", split_of("ntu60", "55/5"), 60)
     arguments = ("--data", features, "--dataset", "ntu60", "--split", "55/5", *BRIEF[:4])
     for more, said in (
@@ -181,7 +161,7 @@ def test_features_cannot_be_served(posewire: Command, tmp_path: Path) -> None:
     assert not (tmp_path / "model").exists()
 
 
-def test_reproduce_on_our_own_sets(posewire: Command, tmp_path: Path) -> None:
+def test_reproduce_on_our_own_sets(posewire: Run, tmp_path: Path) -> None:
     """Only the first of the three splits has its labels here: the others say so."""
     data = write_utd(tmp_path / "sets")
     rows = ("--rows", "devise", "--rows", "smie")
@@ -194,7 +174,7 @@ def test_reproduce_on_our_own_sets(posewire: Command, tmp_path: Path) -> None:
     assert done == {"devise-all-MiniLM-L6-v2", "smie-all-MiniLM-L6-v2"}
 
 
-def test_reproduce_shows_ours_beside_the_published(posewire: Command, tmp_path: Path) -> None:
+def test_reproduce_shows_ours_beside_the_published(posewire: Run, tmp_path: Path) -> None:
     features = tmp_path / "features"
     for name, split in (("shift_5_r", "55/5"), ("shift_12_r", "48/12")):
         write_features(features / name, split_of("ntu60", split), 60)
@@ -232,7 +212,7 @@ def test_reproduce_shows_ours_beside_the_published(posewire: Command, tmp_path: 
 
 
 @pytest.mark.slow
-def test_processes_side_by_side_find_the_same(posewire: Command, tmp_path: Path) -> None:
+def test_processes_side_by_side_find_the_same(posewire: Run, tmp_path: Path) -> None:
     features = write_features(tmp_path / "shift_5_r", split_of("ntu60", "55/5"), 60)
     only = ("--rows", "smie", "--columns", "ntu60_55_5", "--seeds", 0, "--seeds", 1)
     arguments = ("reproduce", "smie-table2", "--data", f"ntu60={features}", *only, *BRIEF, "--json", "-")
@@ -242,7 +222,7 @@ def test_processes_side_by_side_find_the_same(posewire: Command, tmp_path: Path)
     assert len({figures["digest"] for figures in one}) == 2
 
 
-def test_reproduce_says_which_rows_need_clips(posewire: Command, tmp_path: Path) -> None:
+def test_reproduce_says_which_rows_need_clips(posewire: Run, tmp_path: Path) -> None:
     features = write_features(tmp_path / "shift_5_r", split_of("ntu60", "55/5"), 60)
     columns = ("--columns", "ntu60_55_5")
     result = posewire("reproduce", "pgfa-setting2", "--data", f"ntu60={features}", "--seeds", 0, *columns, *BRIEF)
@@ -252,7 +232,7 @@ def test_reproduce_says_which_rows_need_clips(posewire: Command, tmp_path: Path)
     assert "- (80.26 [2nd])" in result.stdout
 
 
-def test_reproduce_without_any_run_writes_nothing(posewire: Command, tmp_path: Path) -> None:
+def test_reproduce_without_any_run_writes_nothing(posewire: Run, tmp_path: Path) -> None:
     page = tmp_path / "papers.md"
     features = write_features(tmp_path / "shift_5_r", split_of("ntu60", "55/5"), 60)
     pgfa = ("--data", f"ntu60={features}", "--rows", "pgfa", "--columns", "ntu60_55_5")
@@ -268,7 +248,7 @@ def test_reproduce_without_any_run_writes_nothing(posewire: Command, tmp_path: P
     assert not page.exists()
 
 
-def test_what_is_given_and_of_no_use_is_told_of_each(posewire: Command, tmp_path: Path) -> None:
+def test_what_is_given_and_of_no_use_is_told_of_each(posewire: Run, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     features = write_features(tmp_path / "shift_5_r", split_of("ntu60", "55/5"), 60)
     given = ("--data", f"ntu60={features}", "--data", "ntu120=empty", "--data", "pku1=nowhere")
@@ -337,14 +317,14 @@ def test_ctrl_c_stops_all_that_trains(command: str, tmp_path: Path) -> None:
         (("own", "--markdown", "none/papers.md"), "its folder does not exist"),
     ],
 )
-def test_reproduce_refuses_what_it_cannot_use(posewire: Command, arguments: tuple[str, ...], said: str) -> None:
+def test_reproduce_refuses_what_it_cannot_use(posewire: Run, arguments: tuple[str, ...], said: str) -> None:
     result = posewire("reproduce", *arguments)
     assert (result.returncode, result.stdout) == (2, "")
     assert said in result.stderr
     assert result.stderr.count("\n") == 1
 
 
-def test_the_list_of_tables(posewire: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_list_of_tables(posewire: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     result = posewire("reproduce", "--list")
     assert result.returncode == 0
     for name in ("smie-table2", "smie-table3", "pgfa-setting1", "pgfa-setting2", "own"):

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from in_process import Run, in_process
 
 from models.checkpoint import FORMAT, KnownAction, Manifest, Trusted, save
 from models.pointset import PointSet
 from models.pointset_model import ARCHITECTURE, PointSetManifest, save_pointset
 from models.pointset_model import FORMAT as POINTS_FORMAT
 from models.streaming import StreamingNetwork
-from stream.cli import main
 
 TEXTS = ("a person punches", "a person kicks", "a person stands still")
 DIM = 16
@@ -30,29 +27,11 @@ LABELS = ("kicking", "pushing", "hugging", "shaking hands")
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 
 
-@dataclass(frozen=True)
-class Result:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Command = Callable[..., Result]
-
-
 @pytest.fixture
-def posewire(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+def posewire(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """Runs a command in this process, where torch is loaded already, with the default configuration."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["posewire", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit:
-            main()
-        told = capsys.readouterr()
-        return Result(exit.value.code or 0, told.out, told.err)
-
-    return run
+    return in_process(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +82,7 @@ def models(folder: Path) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("encoder", ["points", "graph", "both"])
-def test_labelled_clips_of_two_people(posewire: Command, folder: Path, tmp_path: Path, encoder: str) -> None:
+def test_labelled_clips_of_two_people(posewire: Run, folder: Path, tmp_path: Path, encoder: str) -> None:
     data, out, plot = folder / "pairs.npz", tmp_path / "out.json", tmp_path / "out.png"
     result = posewire(
         "eval", "anomaly", "--data", data, "--positive", "kicking", "pushing", "--prompt", TEXTS[0], TEXTS[1],
@@ -126,7 +105,7 @@ def test_labelled_clips_of_two_people(posewire: Command, folder: Path, tmp_path:
     assert "hugging *" not in result.stdout
 
 
-def test_flags_may_be_repeated_and_the_answer_is_the_same(posewire: Command, folder: Path, tmp_path: Path) -> None:
+def test_flags_may_be_repeated_and_the_answer_is_the_same(posewire: Run, folder: Path, tmp_path: Path) -> None:
     def judged(*arguments: object) -> str:
         result = posewire("eval", "anomaly", "--json", "-", "--encoder", "graph", *models(folder), *arguments)
         assert result.returncode == 0, result.stderr
@@ -142,7 +121,7 @@ def test_flags_may_be_repeated_and_the_answer_is_the_same(posewire: Command, fol
     assert named["normal_clips"] == 8
 
 
-def test_folder_of_poses(posewire: Command, folder: Path, tmp_path: Path) -> None:
+def test_folder_of_poses(posewire: Run, folder: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for kind in ("Fight", "NonFight"):
         (tmp_path / "rwf" / kind).mkdir(parents=True)
@@ -169,7 +148,7 @@ def test_folder_of_poses(posewire: Command, folder: Path, tmp_path: Path) -> Non
     assert json.loads(result.stdout)["frames"] == 80
 
 
-def test_what_is_wrong_is_one_line(posewire: Command, folder: Path, tmp_path: Path) -> None:
+def test_what_is_wrong_is_one_line(posewire: Run, folder: Path, tmp_path: Path) -> None:
     data, prompt = ("--data", folder / "pairs.npz"), ("--prompt", TEXTS[0])
     for arguments, message in (
         ((*data, *prompt, "--positive", "kick"), "its labels are 'hugging', 'kicking', 'pushing', 'shaking hands'"),
@@ -197,7 +176,7 @@ def test_what_is_wrong_is_one_line(posewire: Command, folder: Path, tmp_path: Pa
 @pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data")
 @pytest.mark.parametrize("protocol", ["precog", "msrc12", "kinder-gator", "pairs"])
-def test_protocols(posewire: Command, tmp_path: Path, protocol: str) -> None:
+def test_protocols(posewire: Run, tmp_path: Path, protocol: str) -> None:
     out = tmp_path / "out.json"
     result = posewire("eval", "anomaly", "--data", SHARED, "--protocol", protocol, "--as-recorded", "--json", out)
     assert result.returncode == 0, result.stderr

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import zmq
+import running_daemon
 from running_daemon import roles_of, running
 from small_model import TEXTS, make_model, write_config
 
@@ -35,35 +35,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Client:
-    """A plain pyzmq client that shares no code with the project."""
+class Client(running_daemon.Client):
+    """Knows what these tests ask for."""
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self.context = zmq.Context()
-        self.events = self.context.socket(zmq.SUB)
-        self.events.setsockopt(zmq.SUBSCRIBE, b"")
-        self.events.setsockopt(zmq.RECONNECT_IVL, 20)
-        self.events.connect(f"ipc://{place}/e")
-        self.query = self.context.socket(zmq.REQ)
-        self.query.connect(f"ipc://{place}/q")
-
-    def until(self, wanted: Callable[[dict], object], seconds: float = 60.0) -> dict:
-        deadline = time.monotonic() + seconds
-        last = None
-        while time.monotonic() < deadline:
-            if self.events.poll(100):
-                last = json.loads(self.events.recv_multipart()[1])
-                if wanted(last):
-                    return last
-        raise AssertionError(f"not seen in {seconds} s; the last was {last}")
-
-    def runs(self) -> None:
-        self.until(lambda m: m["source"] == "cam" and m["data"].get("state") == "running")
-
-    def event(self, phase: str, name: str) -> dict:
-        wanted = (phase, name)
-        return self.until(lambda m: m["type"] == "event" and (m["data"]["phase"], m["data"]["name"]) == wanted)["data"]
+    ANSWER_MS = 120_000
 
     def detail(self, wanted: Callable[[str], object]) -> str:
         """Of the daemon's own status, as heartbeats have it: that itself may be sent before anybody hears."""
@@ -77,19 +52,8 @@ class Client:
     def dropped(self) -> dict:
         return self.until(lambda m: m["type"] == "heartbeat")["data"]["dropped"]
 
-    def ask(self, **request: object) -> dict:
-        self.query.send_json({"v": 1, **request})
-        assert self.query.poll(120_000)
-        return self.query.recv_json()
-
     def names(self) -> list[str]:
         return [prompt["name"] for prompt in self.ask(type="snapshot")["prompts"]]
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.context.destroy(linger=0)
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+import running_daemon
 import zmq
 from small_model import make_model, record, write_config
 
@@ -59,35 +60,14 @@ def teach(place: Path, name: str, *clips: str, events: Sequence[str] = (), sever
     teach_action(name, clips, events=events, text=None, severity=severity, force=False, query=None, config=config)
 
 
-class Client:
-    """A plain pyzmq client that shares no code with the project."""
+class Client(running_daemon.Client):
+    """Hears the scores too."""
 
     def __init__(self, place: Path) -> None:
-        self.context = zmq.Context()
-        self.events = self.context.socket(zmq.SUB)
-        for kind in (b"alarm/", b"action/", b"status/"):
-            self.events.setsockopt(zmq.SUBSCRIBE, kind)
-        self.events.connect(f"ipc://{place}/e")
+        super().__init__(place, (b"alarm/", b"action/", b"status/"))
         self.scores = self.context.socket(zmq.SUB)
         self.scores.setsockopt(zmq.SUBSCRIBE, b"score/")
         self.scores.connect(f"ipc://{place}/s")
-        self.query = self.context.socket(zmq.REQ)
-        self.query.connect(f"ipc://{place}/q")
-
-    def until(self, wanted: Callable[[dict], bool], seconds: float = 60.0) -> dict:
-        deadline = time.monotonic() + seconds
-        last = None
-        while time.monotonic() < deadline:
-            if self.events.poll(100):
-                last = json.loads(self.events.recv_multipart()[1])
-                if wanted(last):
-                    return last
-        raise AssertionError(f"not seen in {seconds} s; the last was {last}")
-
-    def event(self, phase: str, name: str) -> dict:
-        return self.until(lambda m: m["type"] == "event" and (m["data"]["phase"], m["data"]["name"]) == (phase, name))[
-            "data"
-        ]
 
     def score(self, digest: str) -> dict:
         while self.scores.poll(20_000):
@@ -96,17 +76,6 @@ class Client:
                 return data
         raise AssertionError(f"no score of the prompts {digest}")
 
-    def ask(self, **request: object) -> dict:
-        self.query.send_json({"v": 1, **request})
-        assert self.query.poll(20_000)
-        return self.query.recv_json()
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.context.destroy(linger=0)
-
 
 def is_start(message: dict) -> bool:
     return message["type"] == "event" and message["data"]["phase"] == "start"
@@ -114,7 +83,7 @@ def is_start(message: dict) -> bool:
 
 def test_actions_are_taught_and_forgotten_while_the_daemon_runs(place: Path) -> None:
     with Client(place) as client, daemon(place) as process:
-        client.until(lambda m: m["source"] == "cam" and m["data"].get("state") == "running")
+        client.runs()
         before = client.ask(type="snapshot")
         assert [prompt["name"] for prompt in before["prompts"]] == ["kick"]
 
