@@ -69,10 +69,11 @@ def run_daemon(config: Path | None) -> int:
         soft_wrap=True,
     )
     with ExitStack() as stack:
+        if console.is_terminal:
+            stack.enter_context(live_table(console, table))
         if console.is_terminal and os.isatty(2):
+            # Inside the table: the last complaint is printed before the table is drawn for the last time.
             stack.enter_context(complaints_above(console))
         # On the file's own number: the children's lines and these take the same way.
         logging.basicConfig(level=logging.INFO, format="posewire: %(message)s", stream=sys.stderr)
-        if console.is_terminal:
-            stack.enter_context(live_table(console, table))
         return Supervisor(settings, path, on_message=show, read=lambda: load_config(config)).run()
