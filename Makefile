@@ -29,7 +29,7 @@ demo: setup
 	$(BIN)/posewire replay stream/demo --config stream/demo/demo.toml --speed 4 --out out/demo.ndjson --report out/demo.html
 
 test: setup
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder --timeout 300
 
 lint: setup
 	$(BIN)/ruff check .

@@ -142,7 +142,7 @@ class Client:
         self.query = self.context.socket(zmq.REQ)
         self.query.connect(f"ipc://{place}/q")
 
-    def until(self, wanted: Callable[[dict], object], seconds: float = 60.0) -> dict:
+    def until(self, wanted: Callable[[dict], object], seconds: float = 120.0) -> dict:
         """Take messages until one satisfies `wanted`, and return it."""
         deadline = time.monotonic() + seconds
         last = None

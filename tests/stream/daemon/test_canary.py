@@ -94,6 +94,11 @@ def nowhere(where: str, written: bytes) -> str:
     return plain.decode()
 
 
+def shows(name: str, written: bytes) -> bool:
+    """Whether what was written so far says that a source is lost."""
+    return re.search(rf"{name} +lost", nowhere("what is shown", bytes(written))) is not None
+
+
 class Everything:
     """Subscribes to everything that a daemon publishes.
 
@@ -189,10 +194,11 @@ def test_passwords_are_nowhere_while_a_daemon_runs(site: Path, terminal: bool) -
     with Everything(site) as wire, started(site, "run", terminal=terminal) as written:
         wire.until_lost()
         wire.ask()
-        time.sleep(1.0)  # the table is drawn
+        until = time.monotonic() + 30
+        while not all(shows(name, written) for name in LOST) and time.monotonic() < until:
+            time.sleep(0.1)  # the table is drawn
     said = nowhere("the terminal" if terminal else "the output", bytes(written))
-    for name in LOST:
-        assert re.search(rf"{name} +lost", said)
+    assert all(shows(name, said.encode()) for name in LOST)
     assert "/user={user}&password={password}&channel=1" in said
     assert ("frames/s" in said) == terminal
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import zmq
 from camera_server import CameraServer
+from in_process import Run, in_process
 from running_daemon import POSEWIRE, ROOT, children_of, gone, roles_of
 
 DEMO = ROOT / "stream" / "demo"
@@ -56,6 +57,13 @@ def short_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("d")
 
 
+@pytest.fixture
+def posewire(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command that starts no daemon, in this process."""
+    monkeypatch.chdir(ROOT)
+    return in_process(monkeypatch, capsys)
+
+
 @contextmanager
 def daemon(config: Path, runtime: Path) -> Iterator[subprocess.Popen[str]]:
     """A running daemon, whose own sockets lie in `runtime`; killed at the end if it still runs."""
@@ -89,7 +97,7 @@ class Events:
         self.socket.connect(f"ipc://{folder}/events")
         self.seen: list[dict] = []
 
-    def until(self, wanted: object, seconds: float = 60.0) -> dict:
+    def until(self, wanted: object, seconds: float = 120.0) -> dict:
         """Read until a message satisfies `wanted`, and return it."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -115,12 +123,12 @@ def role_of(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[3].decode()
 
 
-def test_run_gives_the_events_of_a_replay(short_path: Path) -> None:
+def test_run_gives_the_events_of_a_replay(posewire: Run, short_path: Path) -> None:
     files = [DEMO / "Seq1_10.csv", DEMO / "Seq1_11.csv"]
     config = write_config(short_path, *(recorded(file.stem, file, "speed = 8") for file in files))
     out = short_path / "replay.ndjson"
-    command = [*POSEWIRE, "replay", *map(str, files), "--speed", "max", "--out", str(out), "--config", str(config)]
-    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    command = ("replay", *files, "--speed", "max", "--out", out, "--config", config)
+    assert posewire(*command).returncode == 0
     replayed = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(replayed) >= 4
 
@@ -149,8 +157,8 @@ def test_a_stop_ends_open_events_and_leaves_nothing(short_path: Path, number: in
         assert {role_of(child) for child in children} == {"publisher", "worker", "capture"}
         began = time.monotonic()
         process.send_signal(number)
-        assert process.wait(10) == 0
-        assert time.monotonic() - began < 5.0
+        assert process.wait(30) == 0
+        assert time.monotonic() - began < 15.0  # a second where nothing else runs
         events.until(lambda m: m["data"].get("state") == "stopped")
     lives: dict[str, list[str]] = {}
     for message in events.seen:
@@ -239,7 +247,7 @@ def is_told_and_goes_on(short_path: Path, config: Path) -> None:
 
 @pytest.mark.parametrize("command", ["run", "record", "check"])
 def test_passwords_that_are_not_there_are_refused_at_the_start(
-    short_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+    posewire: Run, short_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.delenv("CAMERA_PASSWORD", raising=False)
     monkeypatch.setenv("OTHER_PASSWORD", "kanarie")
@@ -250,10 +258,8 @@ def test_passwords_that_are_not_there_are_refused_at_the_start(
         camera.format("hall", 'password_env = "CAMERA_PASSWORD"'),
         camera.format("yard", 'password_file = "secret"'),
     )
-    out = ["--out", str(short_path / "out.pwr")] if command == "record" else []
-    done = subprocess.run(
-        [*POSEWIRE, command, *out, "--config", str(config)], capture_output=True, text=True, cwd=ROOT, timeout=100
-    )
+    out = ["--out", short_path / "out.pwr"] if command == "record" else []
+    done = posewire(command, *out, "--config", config)
     assert done.returncode == 2
     assert "kanarie" not in done.stdout + done.stderr
     hall = "environment variable CAMERA_PASSWORD is not set; expected the camera's password"
@@ -270,14 +276,16 @@ def test_passwords_that_are_not_there_are_refused_at_the_start(
         assert done.stdout == ""
 
 
-def test_commands_that_open_no_camera_need_no_password(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_that_open_no_camera_need_no_password(
+    posewire: Run, short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("CAMERA_PASSWORD", raising=False)
     config = write_config(
         short_path,
         'kind = "video"\nname = "cam"\nurl = "rtsp://127.0.0.1:1/x"\nuser = "u"\npassword_env = "CAMERA_PASSWORD"',
     )
-    command = [*POSEWIRE, "replay", str(DEMO / "Ges01_wavehand.csv"), "--speed", "max", "--config", str(config)]
-    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    command = ("replay", DEMO / "Ges01_wavehand.csv", "--speed", "max", "--config", config)
+    assert posewire(*command).returncode == 0
 
 
 def test_a_second_daemon_on_the_same_addresses_is_refused(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,9 +131,9 @@ def test_hostile_file(tmp_path: Path, name: str) -> None:
     content, place, words = HOSTILE[name]
     path = tmp_path / name
     path.write_bytes(content)
-    start = time.perf_counter()
+    start = time.process_time()
     message = str(error_of(path))
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     tracemalloc.start()
     error = error_of(path)
     peak = tracemalloc.get_traced_memory()[1]
@@ -146,19 +146,19 @@ def test_hostile_file(tmp_path: Path, name: str) -> None:
     assert "\n" not in message
     assert len(message) - len(str(path)) < 300
     assert peak < 10_000_000
-    assert seconds < 2  # a hundredth of that on an idle machine
+    assert seconds < 2  # of the processor; a hundredth of that as a rule
 
 
 @pytest.mark.parametrize("suffix", [".skeleton", ".csv", ".txt", ".bvh"])
 def test_one_line_of_200_megabytes(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"long{suffix}"
     with path.open("wb") as stream:
-        for _ in range(200):
-            stream.write(b"1 ;," * 250_000)
+        stream.write(b"1 ;," * 250_000)
+        stream.truncate(200_000_000)
     tracemalloc.start()
-    start = time.perf_counter()
+    start = time.process_time()
     message = str(error_of(path))
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert "line of over 65536 bytes; expected" in message
