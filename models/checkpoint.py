@@ -6,7 +6,6 @@ other. Reading the manifest needs no torch.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -15,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as format_safetensors
 
 from models.errors import CheckpointError
 from models.graph import JOINTS
+from models.input_file import InputFileError, check_unique, is_pickle, parse_tensors, read_limited
+from models.whole_file import write_whole
 
 if TYPE_CHECKING:
     from models.recogniser import Recogniser
@@ -166,13 +165,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     return manifest
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.replace(path)
-
-
 def read_manifest(folder: Path) -> Manifest:
     """Read and check what a checkpoint says of itself.
 
@@ -180,7 +172,7 @@ def read_manifest(folder: Path) -> Manifest:
         CheckpointError: it is missing, damaged, or of another format.
     """
     path = folder / MANIFEST
-    data = _read(path, MAX_MANIFEST)
+    data = read_json(path, MAX_MANIFEST)
     try:
         fields = msgspec.json.decode(data, type=dict[str, Any])
         if (version := fields.get("format")) != FORMAT:
@@ -204,6 +196,20 @@ def read_manifest(folder: Path) -> Manifest:
         if not low <= value <= high:
             raise CheckpointError(f"{path}: {name} is {value}; expected {low} to {high}")
     return manifest
+
+
+def read_json(path: Path, limit: int) -> bytes:
+    """The bytes of a JSON file in which no key stands twice.
+
+    Raises:
+        CheckpointError: it is missing or too large, or one does.
+    """
+    data = _read(path, limit)
+    try:
+        check_unique(data, str(path))
+    except InputFileError as error:
+        raise CheckpointError(str(error)) from error
+    return data
 
 
 def read_text(folder: Path, manifest: Manifest) -> dict[str, Float32Array]:
@@ -268,24 +274,19 @@ def read_tensors(path: Path, digest: str) -> dict[str, NDArray[Any]]:
         CheckpointError: it is missing, too large, of another kind, or has another digest.
     """
     data = _read(path, MAX_TENSORS)
-    if data[:1] == b"\x80" or data[:2] == b"PK":
-        raise CheckpointError(f"{path}: is a pickle (torch.save) file, which could run code; expected safetensors")
-    if sha256(data).hexdigest() != digest:
-        raise CheckpointError(f"{path}: its sha256 is not the one in {MANIFEST}: damaged, cut short or exchanged")
+    genuine = sha256(data).hexdigest() == digest
     try:
-        tensors: dict[str, NDArray[Any]] = parse_safetensors(data)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path}: not a safetensors file ({error})") from error
+        # What is no safetensors file at all is told to be that, whatever its digest.
+        tensors = parse_tensors(data, str(path))[0] if genuine or is_pickle(data) else {}
+    except InputFileError as error:
+        raise CheckpointError(str(error)) from error
+    if not genuine:
+        raise CheckpointError(f"{path}: its sha256 is not the one in {MANIFEST}: damaged, cut short or exchanged")
     return tensors
 
 
 def _read(path: Path, limit: int) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > limit:
-            raise CheckpointError(f"{path}: {size} bytes; expected at most {limit}")
-        return path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(
-            f"{path}: cannot be read ({error.strerror}); expected a file of a model checkpoint"
-        ) from error
+        return read_limited(path, limit, "a file of a model checkpoint")
+    except InputFileError as error:
+        raise CheckpointError(str(error)) from error

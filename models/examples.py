@@ -7,8 +7,6 @@ numpy only.
 
 from __future__ import annotations
 
-import json
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as format_safetensors
 
 from models.errors import ModelError
+from models.input_file import InputFileError, parse_tensors, read_limited
+from models.whole_file import write_whole
 
 Float32Array = NDArray[np.float32]
 FORMAT = "posewire examples 1"
@@ -105,14 +103,9 @@ def save(folder: Path, examples: Examples) -> Path:
     metadata = {"format": FORMAT, "text": examples.text, "severity": examples.severity, "model": examples.model}
     data = format_safetensors({"embeddings": np.ascontiguousarray(examples.embeddings)}, metadata)
     path = path_of(folder, examples.name)
-    temporary = folder / f".{path.name}.{os.getpid()}"  # of another suffix: nobody takes it for an action
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(data)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(path, data, mode=0o600)
     except OSError as error:
         raise ExamplesError(f"{path}: cannot be written ({error.strerror}); expected a place to write to") from error
     return path
@@ -125,19 +118,9 @@ def load(path: Path) -> Examples:
         ExamplesError: it is missing, too large, damaged or something else; the message is one line with its path.
     """
     try:
-        if not path.is_file():
-            raise ExamplesError(f"{path}: is no file; expected the examples of an action")
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise ExamplesError(f"{path}: {size} bytes; expected at most {MAX_BYTES}")
-        data = path.read_bytes()
-    except OSError as error:
-        raise ExamplesError(f"{path}: cannot be read ({error.strerror}); expected the examples of an action") from error
-    try:
-        tensors = parse_safetensors(data)
-        # The library gives the metadata of files only, which must not be mapped: they may be cut short meanwhile.
-        metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__") or {}
-    except (SafetensorError, ValueError, KeyError, RecursionError) as error:
-        raise ExamplesError(f"{path}: not a safetensors file ({' '.join(str(error).split())[:200]})") from error
+        tensors, metadata = parse_tensors(read_limited(path, MAX_BYTES, "the examples of an action"), str(path))
+    except InputFileError as error:
+        raise ExamplesError(str(error)) from error
     if metadata.get("format") != FORMAT or set(tensors) != {"embeddings"}:
         raise ExamplesError(f"{path}: not the examples of an action; expected a file of the format {FORMAT!r}")
     text, severity, model = (str(metadata.get(key, "")) for key in ("text", "severity", "model"))

@@ -206,9 +206,10 @@ class NormalModel:
         count = tensors["count"]
         if mean.ndim != 1 or not len(mean) or not mean.dtype == scatter.dtype == np.float64:
             raise ValueError("mean and scatter are not float64 (F,) and (F, F)")
-        model = cls(len(mean))
-        if scatter.shape != (model.dim, model.dim) or kept.ndim != 2 or kept.shape[1] != model.dim:
-            raise ValueError(f"scatter {scatter.shape} and kept {kept.shape} do not fit {model.dim} features")
+        dim = len(mean)
+        if scatter.shape != (dim, dim) or kept.ndim != 2 or kept.shape[1] != dim:
+            raise ValueError(f"scatter {scatter.shape} and kept {kept.shape} do not fit {dim} features")
+        model = cls(dim)  # whose memory is the square of that
         if count.shape != (1,) or count.dtype != np.int64 or not len(kept) <= int(count[0]) <= MAX_COUNT:
             raise ValueError("its count is none")
         if kept.dtype != np.float32 or not all(np.isfinite(array).all() for array in (mean, scatter, kept)):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as format_safetensors
 
 from models.errors import ModelError
+from models.input_file import InputFileError, parse_tensors, read_limited
 from models.normal import NormalModel
+from models.whole_file import write_whole
 
 FORMAT = "posewire normal 1"
 KEY = "format"
@@ -38,14 +38,9 @@ def save_normals(path: Path, models: Mapping[str, NormalModel], encoder: str) ->
         for part, array in model.tensors().items()
     }
     data = format_safetensors(tensors, metadata={KEY: f"{FORMAT} {encoder}"})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(data)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(path, data, mode=0o600)
     except OSError as error:
         raise NormalError(f"{path}: cannot be written ({error.strerror}); expected a place to write to") from error
 
@@ -57,24 +52,19 @@ def load_normals(path: Path, encoder: str) -> dict[str, NormalModel]:
         NormalError: it is missing, too large, damaged, or was learnt with another encoder; the message is one line.
     """
     try:
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise NormalError(f"{path}: {size} bytes; expected at most {MAX_BYTES}")
-        with safe_open(path, framework="np") as file:
-            *kind, owner = (file.metadata() or {}).get(KEY, "").split(" ")
-            found: dict[str, dict[str, NDArray[Any]]] = {}
-            if " ".join(kind) == FORMAT:
-                for key in file.keys():  # noqa: SIM118  # it is no mapping
-                    name, _, part = key.rpartition("/")
-                    found.setdefault(name, {})[part] = file.get_tensor(key)
-    except OSError as error:
-        raise NormalError(f"{path}: cannot be read ({error.strerror}); expected a file of what is normal") from error
-    except (SafetensorError, ValueError) as error:
-        raise NormalError(f"{path}: not a safetensors file ({' '.join(str(error).split())[:200]})") from error
+        tensors, metadata = parse_tensors(read_limited(path, MAX_BYTES, "a file of what is normal"), str(path))
+    except InputFileError as error:
+        raise NormalError(str(error)) from error
+    *kind, owner = metadata.get(KEY, "").split(" ")
     if " ".join(kind) != FORMAT:
         raise NormalError(f"{path}: not a file of what is normal; expected the format {FORMAT!r}")
     if owner != encoder:
         raise NormalError(f"{path}: was learnt with another model")
+    found: dict[str, dict[str, NDArray[Any]]] = {}
+    for key, tensor in tensors.items():
+        name, _, part = key.rpartition("/")
+        found.setdefault(name, {})[part] = tensor
     try:
-        return {name: NormalModel.of_tensors(tensors) for name, tensors in found.items()}
+        return {name: NormalModel.of_tensors(parts) for name, parts in found.items()}
     except ValueError as error:
         raise NormalError(f"{path}: damaged, {error}; expected what `posewire calibrate normal` writes") from error

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from safetensors.numpy import save as format_safetensors
 
 from models.anomaly import Features
-from models.checkpoint import MANIFEST, MAX_TEXT_DIM, TEXT, WEIGHTS, read_tensors, write_whole
+from models.checkpoint import MANIFEST, MAX_TEXT_DIM, TEXT, WEIGHTS, read_json, read_tensors
 from models.errors import CheckpointError, ModelError
 from models.points import WINDOW, PlaneState, V, phase, points, slots
 from models.pointset import PointSet, window_feature
 from models.pointset_stream import PointStream, is_image
 from models.tensors import check_tensors
+from models.whole_file import write_whole
 
 __all__ = [
     "PointSetManifest", "PointSetModel", "PointStream", "load_pointset", "read_pointset_manifest",
@@ -91,10 +92,12 @@ class PointSetModel:
         self.manifest, self.digest = manifest, manifest.weights_sha256
         self.text_model, self.text = manifest.text_model, dict(text)
         try:
-            self.network = PointSet(**manifest.arguments)
+            with torch.device("meta"):  # takes no memory, whatever sizes the manifest asks for
+                outline = PointSet(**manifest.arguments)
         except (TypeError, ModelError) as error:
             raise CheckpointError(f"{where}: arguments {manifest.arguments} do not fit ({error})") from error
-        check_tensors(self.network, weights, where)
+        check_tensors(outline, weights, where)
+        self.network = PointSet(**manifest.arguments)
         self.network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in weights.items()})
         self.network.eval().requires_grad_(False)
         self.dim, self.text_dim = self.network.features, manifest.arguments["text_dim"]
@@ -193,17 +196,13 @@ def read_pointset_manifest(folder: Path) -> PointSetManifest:
     """
     path = folder / MANIFEST
     try:
-        if path.stat().st_size > MAX_MANIFEST:
-            raise CheckpointError(f"{path}: larger than {MAX_MANIFEST} bytes; expected the manifest of a point set")
-        fields = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        fields = msgspec.json.decode(read_json(path, MAX_MANIFEST), type=dict[str, Any])
         found = (fields.get("format"), fields.get("architecture"))
         if found != (FORMAT, ARCHITECTURE):
             raise CheckpointError(
                 f"{path}: format {found[0]!r}, architecture {found[1]!r}; expected {FORMAT} and {ARCHITECTURE!r}"
             )
         manifest = msgspec.convert(fields, PointSetManifest)
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); expected a point set's folder") from error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CheckpointError(f"{path}: not a point set's manifest ({error})") from error
     for name, most in {**MAX_SIZES, "text_dim": MAX_TEXT_DIM}.items():

@@ -15,14 +15,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as format_tensors
 
 from models.errors import ModelError
+from models.input_file import InputFileError, parse_tensors, read_limited
+from models.whole_file import write_whole
 
 Float32Array = NDArray[np.float32]
 FORMAT = "posewire prototypes 1"
 FOREIGN = "not a file of prototypes; [prototypes] path must name one, or a new file"
+MAX_BYTES = 256 * 2**20
+"""Of a file; larger ones are refused unread."""
 KEPT = 8
 """Windows that a prototype is the mean of."""
 WEIGHT = 0.5
@@ -110,9 +113,7 @@ class OnlinePrototypes:
             "entropy": np.array([e for entropies in self._entropy for e in entropies], np.float64),
             "count": np.array([len(kept) for kept in self._kept], np.int64),
         }
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_bytes(format_tensors(tensors, metadata={"format": FORMAT, "digest": digest}))
-        temporary.replace(path)
+        write_whole(path, format_tensors(tensors, metadata={"format": FORMAT, "digest": digest}), mode=0o600)
 
     def restore(self, path: Path, digest: str) -> bool:
         """Read what `save` wrote; False, and nothing changed, if it is missing or of other prompts.
@@ -123,15 +124,14 @@ class OnlinePrototypes:
         if not path.exists():
             return False
         try:
-            with safe_open(path, framework="np") as file:
-                found = file.metadata() or {}
-                if found.get("format") != FORMAT:
-                    raise ModelError(f"{path}: {FOREIGN}")
-                if found.get("digest") != digest:
-                    return False
-                kept, entropy, count = (file.get_tensor(name) for name in ("kept", "entropy", "count"))
-        except (OSError, SafetensorError) as error:
-            raise ModelError(f"{path}: {FOREIGN}") from error
+            tensors, found = parse_tensors(read_limited(path, MAX_BYTES, "a file of prototypes"), str(path))
+        except InputFileError as error:
+            raise ModelError(f"{error}; {FOREIGN}") from error
+        if found.get("format") != FORMAT or set(tensors) != {"kept", "entropy", "count"}:
+            raise ModelError(f"{path}: {FOREIGN}")
+        if found.get("digest") != digest:
+            return False
+        kept, entropy, count = (tensors[name] for name in ("kept", "entropy", "count"))
         fits = (
             count.shape == self._count.shape
             and kept.shape == (int(count.sum()), self._mean.shape[1])

@@ -6,8 +6,6 @@ process that only replays with known prompts never imports sentence-transformers
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 
 from models.clip_text import ClipTexts, is_clip
 from models.errors import TextModelMissing
+from models.whole_file import write_whole
 
 Float32Array = NDArray[np.float32]
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
@@ -168,14 +167,7 @@ class TextCache:
             OSError: the folder cannot be written.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self._folder, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(vector.astype("<f4").tobytes())
-            Path(temporary).replace(self.path(text))
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(self.path(text), vector.astype("<f4").tobytes())
 
 
 def embed(

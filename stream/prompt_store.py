@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from models.input_file import InputFileError, check_unique, read_limited
+from models.whole_file import replacing
 from stream.config import Config
 from stream.config_file import ConfigError
 from stream.prompt_overlay import Overlay, PromptError
@@ -34,14 +35,12 @@ class PromptStore:
             PromptError: the file cannot be used; one line.
         """
         try:
-            with self.path.open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
-        except FileNotFoundError:
-            return Overlay()
-        except OSError as error:
-            raise PromptError(f"{self.path}: cannot be read ({error.strerror}); expected a file of prompts") from error
-        if len(data) > MAX_BYTES:
-            raise PromptError(f"{self.path}: over {MAX_BYTES >> 20} MiB; expected a file of prompts")
+            data = read_limited(self.path, MAX_BYTES, "a file of prompts")
+            check_unique(data, str(self.path))
+        except InputFileError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return Overlay()
+            raise PromptError(str(error)) from error
         try:
             return Overlay.model_validate_json(data)
         except ValidationError as error:
@@ -66,19 +65,13 @@ class PromptStore:
         else:
             aside = self.path.with_suffix(".unused") if unused and self.path.exists() else None
         try:
-            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=FILE, suffix=".part")  # mode 600
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    content = {"version": 1, **overlay.model_dump(mode="json", exclude_unset=True)}
-                    file.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-                if aside is not None:
+            with replacing(self.path, mode=0o600) as file:
+                content = {"version": 1, **overlay.model_dump(mode="json", exclude_unset=True)}
+                file.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+                if aside is not None:  # not before the new one is on the disk
                     self.path.replace(aside)
-                Path(name).replace(self.path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
         except OSError as error:
             raise PromptError(f"{self.path}: cannot be written ({error.strerror}); nothing was changed") from error
 

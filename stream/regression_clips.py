@@ -6,7 +6,6 @@ without one is no clip.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,6 +13,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from models.input_file import InputFileError, read_limited
+from models.whole_file import replacing, write_whole
 from stream.errors import PosewireError, SourceError
 from stream.sources.recording import RecordingSource
 from stream.structs import Name, Seconds, Share, Text
@@ -24,6 +25,7 @@ RECORDING = ".pwr"
 NOTE = ".json"
 MAX_NOTE = 1000
 """Characters of what a person may say of a clip."""
+_MAX_NOTE_BYTES = 64 << 10
 _MAX_CLIPS = 10_000
 
 
@@ -92,20 +94,15 @@ def save(folder: Path, clip: RegressionClip, recording: bytes, *, force: bool = 
     note = folder / (clip.stem + NOTE)
     if note.exists() and not force:
         raise ClipError(f"{note}: is filed already; expected another event, or --force to replace it")
-    part = folder / (clip.stem + RECORDING + ".part")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            part.write_bytes(recording)
-            frames = sum(len(frame.track_ids) > 0 for frame in RecordingSource(part, clip.stem).frames())
-            if not frames:
+        with replacing(path, mode=0o600) as file:
+            file.write(recording)
+            file.flush()
+            frames = RecordingSource(Path(file.name), clip.stem).frames()
+            if not any(len(frame.track_ids) > 0 for frame in list(frames)):  # all of them, in search of damage
                 raise ClipError(f"event {clip.event}: nobody is in its joints; expected at least one frame of somebody")
-            part.replace(path)
-            part.write_bytes(msgspec.json.format(msgspec.json.encode(clip)) + b"\n")
-            part.replace(note)
-        finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
+        write_whole(note, msgspec.json.format(msgspec.json.encode(clip)) + b"\n", mode=0o600)
     except SourceError as error:
         raise ClipError(f"event {clip.event}: its joints are damaged: {error}") from error
     except OSError as error:
@@ -134,9 +131,11 @@ def read(folder: Path | None) -> tuple[list[FiledClip], list[str]]:
 
 def _read(note: Path) -> FiledClip:
     try:
-        clip = msgspec.json.decode(note.read_bytes(), type=RegressionClip)
-    except OSError as error:
-        raise ClipError(f"{note}: cannot be read ({error.strerror}); expected the note of a false alarm") from error
+        clip = msgspec.json.decode(
+            read_limited(note, _MAX_NOTE_BYTES, "the note of a false alarm"), type=RegressionClip
+        )
+    except InputFileError as error:
+        raise ClipError(str(error)) from error
     except (ValueError, RecursionError) as error:  # of msgspec, too
         raise ClipError(f"{note}: {error}; expected the note of a false alarm, as it was filed") from error
     recording = note.with_name(note.name.removesuffix(NOTE) + RECORDING)

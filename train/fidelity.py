@@ -18,6 +18,7 @@ from models.ntu import FRAMES as TEACHER_FRAMES
 from models.ntu import prepare, stretch
 from models.streaming import StreamingNetwork, padded
 from models.teacher import Teacher
+from models.whole_file import replacing
 from train.datasets.described import load_descriptions
 from train.datasets.labelled import Clip
 from train.datasets.windows import FRAMES
@@ -52,9 +53,8 @@ def teacher_posterior(clips: Sequence[Clip], weights: Path, cache: Path) -> Floa
     bodies = [clip.bodies[0] for clip in clips]
     posterior = Teacher.load(weights).judge([prepare([(b.joints, b.confidence)]) for b in bodies]).posterior
     cache.parent.mkdir(parents=True, exist_ok=True)
-    temporary = cache.with_suffix(".tmp.npz")
-    np.savez(temporary, posterior=posterior)
-    temporary.replace(cache)
+    with replacing(cache) as file:
+        np.savez(file, posterior=posterior)
     return posterior
 
 

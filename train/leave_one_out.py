@@ -16,6 +16,7 @@ import numpy as np
 from models.checkpoint import MANIFEST, load
 from models.prototypes import OnlinePrototypes
 from models.text import TextEmbedder
+from models.whole_file import write_whole
 from train.card import table
 from train.datasets.labelled import Clip, read_clips
 from train.datasets.labels import archive_of
@@ -137,9 +138,7 @@ def judge(run: Path, name: str, clips: list[Clip], options: PoolOptions, embed: 
 
 def _write(path: Path, figures: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, (json.dumps(figures, indent=1) + "\n").encode())
 
 
 COLUMNS: dict[str, Callable[[dict[str, Any]], float]] = {

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from models.normaliser import INPUTS
 from models.teacher import Teacher
+from models.whole_file import replacing
 from train.data import load_data
 from train.datasets.labels import load_actions, use_labels_of
 from train.datasets.pairs import PairSampler
@@ -82,12 +83,10 @@ class Shard:
 
     def save(self, path: Path) -> None:
         """Write it whole or not at all."""
-        temporary = path.with_suffix(".tmp.npz")
-        np.savez(
-            temporary,
-            inputs=self.inputs, features=self.features, action=self.action, set=self.set, place=self.place,
-        )  # fmt: skip
-        temporary.replace(path)
+        with replacing(path) as file:
+            np.savez(
+                file, inputs=self.inputs, features=self.features, action=self.action, set=self.set, place=self.place
+            )
 
     @classmethod
     def load(cls, path: Path) -> Shard:

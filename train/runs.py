@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import pickle
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from models.whole_file import replacing, write_whole
 from train.distributed import Group
 
 STATE, LOG = "state.pt", "log.csv"
@@ -77,9 +79,8 @@ def follow(average: nn.Module, network: nn.Module, decay: float, step: int) -> N
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
     """Write what a run is resumed from, whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    with replacing(path) as file:
+        torch.save(state, file)
 
 
 def read_state(path: Path, settings: dict[str, Any], device: str) -> dict[str, Any]:
@@ -141,10 +142,9 @@ def run(
             scores = trainer.judge()
             rows.append([str(trainer.step_number), f"{np.mean(losses):.5f}", *(f"{s:.5f}" for s in scores.values())])
             losses = []
-            temporary = log.with_suffix(".tmp")
-            with temporary.open("w", encoding="utf-8", newline="") as file:
-                csv.writer(file).writerows([["step", "loss", *scores], *rows])
-            temporary.replace(log)
+            table = StringIO(newline="")
+            csv.writer(table).writerows([["step", "loss", *scores], *rows])
+            write_whole(log, table.getvalue().encode())
             trainer.save(state)
         if first and report is not None:
             report(trainer.step_number, loss, scores)

@@ -9,7 +9,8 @@ from pathlib import Path
 from models.anomaly import AnomalyEncoder
 from models.text import TextCache, TextEmbedder, embed
 from stream.config import Config
-from stream.service import SHIPPED_MODELS, cache_folder, load_model
+from stream.service import SHIPPED_MODELS, load_model
+from stream.stored import cache_folder
 from stream.types import Float32Array
 
 POINTS, GRAPH, BOTH = "points", "graph", "both"

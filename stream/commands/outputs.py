@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from models.whole_file import write_whole
 from stream.commands.options import OptionError, try_writing
 from stream.sinks import OutputError
 
@@ -62,10 +63,8 @@ def replace_file(path: Path, data: bytes) -> None:
         OutputError: it cannot be written.
     """
     target = path.resolve()
-    part = target.with_name(target.name + ".part")
     with saving(path):
         if target.exists() and not target.is_file():
             target.write_bytes(data)
             return
-        part.write_bytes(data)
-        part.replace(target)
+        write_whole(target, data)

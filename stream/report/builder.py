@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.whole_file import write_whole
 from stream.errors import PosewireError
 from stream.report.frames import JOINTS, KeptFrames
 from stream.report.kept import KeptEvents, KeptScores
@@ -212,7 +213,7 @@ class ReportBuilder:
             if path.exists() and not path.is_file():
                 path.write_bytes(page)
             else:
-                _replace(Path(os.path.realpath(path)) if path.is_symlink() else path, page)
+                write_whole(Path(os.path.realpath(path)) if path.is_symlink() else path, page, mode=0o600)
         except OSError as error:
             raise ReportError(f"{path}: cannot write the report: {error.strerror}") from error
 
@@ -233,13 +234,3 @@ class ReportBuilder:
             self._bodies -= largest.bodies
             largest.thin()
             self._bodies += largest.bodies
-
-
-def _replace(path: Path, page: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(page)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -15,6 +15,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.whole_file import write_whole
 from stream.errors import PosewireError
 from stream.vision.registry import npm_package, pip_wheel
 from stream.vision.task_file import packed, with_metadata
@@ -194,14 +195,9 @@ def _sha256(data: bytes) -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_bytes(data)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(path, data)
     except OSError as error:
         raise PoseModelError(
             f"{path}: cannot be written ({error.strerror}); expected a place to write to (XDG_DATA_HOME)"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.anomaly import AnomalyEncoder
+from models.whole_file import replacing
 from train.anomaly.scenes import Scene
 
 Float32Array = NDArray[np.float32]
@@ -145,12 +143,5 @@ def _digest(scenes: Sequence[Scene], encoder: AnomalyEncoder, cut: Cut) -> str:
 def _keep(path: Path, windows: Windows) -> None:
     """Write the whole file or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **{name: getattr(windows, name) for name in Windows.__dataclass_fields__})
-        Path(part).replace(path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            Path(part).unlink()
-        raise
+    with replacing(path) as file:
+        np.savez(file, **{name: getattr(windows, name) for name in Windows.__dataclass_fields__})

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.whole_file import write_whole
 from train.datasets.archive import UNREADABLE, DataError
 from train.datasets.clip_journal import CLIPS, JOURNAL, Report, fill, header, locked, read_journal
 from train.datasets.clip_set import ClipSet
@@ -146,12 +147,7 @@ def _finish(folder: Path, digest: str, empty: ClipSet, sources: Sequence[Source]
 
 
 def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    write_whole(path, data, sync=True)
 
 
 def _open(folder: Path) -> tuple[ClipSet, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from models.whole_file import write_whole
 from stream.errors import PosewireError
 
 
@@ -49,9 +50,7 @@ def set_block(path: Path, name: str, text: str) -> None:
     else:
         new = f"{old.rstrip()}\n\n{block}" if old.strip() else block
     try:
-        part = target.with_name(target.name + ".part")
-        part.write_text(new, encoding="utf-8")
-        part.replace(target)
+        write_whole(target, new.encode())
     except OSError as error:
         raise BlockError(f"{path}: cannot be rewritten ({error.strerror}); expected a text file") from error
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.alignment import align
-from models.checkpoint import write_whole
 from models.methods import Method, method_class
+from models.whole_file import write_whole
 from train.papers.class_texts import class_texts
 from train.papers.objectives import top1
 from train.papers.options import (

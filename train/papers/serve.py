@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from models.checkpoint import FORMAT, LAYOUT, KnownAction, Manifest, save, write_whole
+from models.checkpoint import FORMAT, LAYOUT, KnownAction, Manifest, save
 from models.errors import ModelError
 from models.examples import class_means
 from models.frame50 import FRAMES
@@ -19,6 +19,7 @@ from models.method_head import MethodHead
 from models.methods import Method
 from models.recipe import RecipeNetwork, make_recipe
 from models.tensors import check_tensors
+from models.whole_file import write_whole
 from train.calibrate import EXIT_SHARE, mean_f1, steady_best
 from train.card import SET_TERMS, table
 from train.datasets.windows import RATE

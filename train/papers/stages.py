@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as format_tensors
 from torch import nn
 
-from models.checkpoint import write_whole
 from models.encoders import make_encoder
 from models.methods import Method, method_class
+from models.whole_file import replacing, write_whole
 from models.words import facet_texts
 from train.papers.class_texts import class_texts
 from train.papers.fitting import Fitting, Objective
@@ -141,10 +142,8 @@ class Stages:
             kept: Float32Array = np.load(path, allow_pickle=False)
             return kept
         features = encode(self.encoder(), inputs, self._without_key_frames if part == "masked" else None)
-        temporary = path.with_suffix(".tmp")
-        with temporary.open("wb") as file:
+        with replacing(path) as file:
             np.save(file, features)
-        temporary.replace(path)
         return features
 
     def _without_key_frames(self, clips: Float32Array, start: int) -> Float32Array:
@@ -200,9 +199,7 @@ class Stages:
         write_whole(folder / TOLD, json.dumps(settings, indent=1, sort_keys=True).encode() + b"\n")
         run(fitting, folder, resume=True, report=say)
         fitting.keep_best()
-        temporary = path.with_suffix(".tmp")
-        save_file({name: value.contiguous() for name, value in objective.model.state_dict().items()}, temporary)
-        temporary.replace(path)
+        write_whole(path, format_tensors({n: value.contiguous() for n, value in objective.model.state_dict().items()}))
         (folder / STATE).unlink()
 
 

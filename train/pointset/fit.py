@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from models.checkpoint import write_whole
 from models.points import WINDOW
 from models.pointset import PointSet, window_feature
 from models.pointset_model import ARCHITECTURE, FORMAT, PointSetManifest, load_pointset, save_pointset
 from models.text import DEFAULT_MODEL, TextEmbedder
+from models.whole_file import write_whole
 from train.datasets.people import Split
 from train.datasets.sequences import Float32Array
 from train.papers.precision import fast_bf16
