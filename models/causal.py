@@ -5,7 +5,8 @@ temporal convolutions follow. An output depends on its own frame and earlier one
 a stream comes in, and gives what the whole clip gives (tests hold the two together to 1e-5).
 
 One output for every `STRIDE` = 4 frames, of the newest of them; each depends on `RECEPTIVE_FIELD` = 50 frames, the
-length of a window. Stepping with remembered inputs: Hedegaard et al., "Continual Inference Networks" (ECCV 2022).
+length of a window. Stepping with remembered inputs: Hedegaard et al., "Continual Inference Networks" (ECCV 2022). What
+serves the tracks of many cameras, each at its own phase, is `models.track_states`.
 """
 
 from __future__ import annotations
@@ -39,16 +40,6 @@ class State:
     pose: Tensor
     started: Tensor
     inputs: list[Tensor]
-
-    def select(self, rows: Tensor) -> State:
-        """The state of some of the streams, as a copy."""
-        return State(self.pose[rows], self.started[rows], [past[rows] for past in self.inputs])
-
-    def put(self, rows: Tensor, other: State) -> None:
-        """Overwrite the state of some of the streams."""
-        self.pose[rows], self.started[rows] = other.pose, other.started
-        for mine, theirs in zip(self.inputs, other.inputs, strict=True):
-            mine[rows] = theirs
 
 
 class Block(nn.Module):

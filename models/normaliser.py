@@ -5,7 +5,7 @@ The counterpart of `models.frame50`, which looks at a whole window at once. nump
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
@@ -86,6 +86,26 @@ class NormaliserState:
             torsos=np.zeros(tracks, np.int64),
             angle=np.zeros(tracks, np.float32),
             faced=np.zeros(tracks, bool),
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory."""
+        return sum(getattr(self, field.name).nbytes for field in fields(self))
+
+    def select(self, rows: IntArray) -> Self:
+        """The state of some of the tracks, as a copy."""
+        return type(self)(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+    def put(self, rows: IntArray, other: Self) -> None:
+        """Overwrite the state of some of the tracks."""
+        for field in fields(self):
+            getattr(self, field.name)[rows] = getattr(other, field.name)
+
+    def joined(self, other: Self) -> Self:
+        """The state of these tracks and then of the others."""
+        return type(self)(
+            **{f.name: np.concatenate((getattr(self, f.name), getattr(other, f.name))) for f in fields(self)}
         )
 
 

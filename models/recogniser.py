@@ -20,6 +20,7 @@ from models.normaliser import NormaliserState, normalise
 from models.recipe import RecipeNetwork, make_recipe
 from models.streaming import StreamingNetwork
 from models.tensors import check_tensors
+from models.track_states import MOST, TrackStates
 
 Float32Array = NDArray[np.float32]
 ARCHITECTURES = ("streaming", "method")
@@ -75,8 +76,9 @@ class Recogniser:
         self.digest = manifest.weights_sha256
         self.manifest = manifest
         self.device = _device(device)
+        with torch.device("meta"):  # takes no memory, whatever sizes the manifest asks for
+            check_tensors(_build(manifest, where), weights, where)
         self._network = _build(manifest, where)
-        check_tensors(self._network, weights, where)
         self._network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
         self._network.eval().requires_grad_(False).to(self.device)
         if isinstance(self._network, StreamingNetwork):
@@ -135,6 +137,19 @@ class Recogniser:
             inputs = normalise(x.transpose(0, 2, 3, 1), mask, state, self.rate_hz)
             judged = network.judge(network(torch.from_numpy(inputs).to(self.device), whole=x.shape[2] > self.frames))
             return np.asarray(judged.cpu().numpy(), np.float32)
+
+    def track_states(self, frames: int, batch: int = 1) -> TrackStates | None:
+        """What encodes tracks step by step; None of models that know whole windows alone.
+
+        Its features are of the same kind as those of `encode`: of a track's whole past rather than of one window.
+
+        Args:
+            frames: of each step.
+            batch: tracks in one step, at most.
+        """
+        if not isinstance(self._network, StreamingNetwork):
+            return None
+        return TrackStates(self._network, frames, rate_hz=self.rate_hz, most=max(MOST, batch))
 
     def warm_up(self, most: int) -> None:
         """Encode a batch of each size up to `most`.

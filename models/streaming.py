@@ -14,6 +14,8 @@ from models.shiftgcn import FEATURES as TEACHER_FEATURES
 
 POOLED = 12
 """Outputs whose mean stands for the last 48 frames: fewer were measured to be worse, more no better."""
+POOLED_STEPPING = 10
+"""The same where a track is stepped: its outputs know what was before them, so that more of them tell of too much."""
 
 
 def padded(frames: int) -> int:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 
 from models.prototypes import OnlinePrototypes
 from stream.anomaly import AnomalyWatch, Judged
 from stream.conditions import ConditionEngine
+from stream.encoding import Encoder, Stepper, encode_windows, parts, step_windows
 from stream.events import EventEngine, EventSettings
 from stream.history import Ended, Featured, History, Hole, Moment, Unseen
 from stream.prompts import Prompt, PromptSet
@@ -33,15 +33,6 @@ from stream.types import (
     Window,
 )
 from stream.window import WindowSettings
-
-
-class Encoder(Protocol):
-    """What the pipeline needs of a model (see `models.recogniser`)."""
-
-    def encode(self, x: Float32Array, mask: Float32Array) -> Float32Array:
-        """Windows (N, 3, T, V) and masks (N, T, V) to unit features (N, D)."""
-        ...
-
 
 Output = Tracked | Scores | Event | Example
 
@@ -74,9 +65,10 @@ class Pipeline:
         embedding: gives embeddings (N, E) of features; with it, the start and the end of an event come with the
             event's `Example`.
         prototypes: of the prompts with texts, which are the first; needs `embedding`. None: texts alone decide.
+        states: encodes streams of windows step by step, each window's new rows alone; None: each window as a whole.
 
     Attributes:
-        encoder: the encoder; whoever wants to know more of its work may wrap it.
+        encoder, states: what encodes; whoever wants to know more of its work may wrap it.
         prompts: what is watched for.
         prototypes: see above; of other prompts come other ones.
         history: where to keep what is seen, for trials of other prompts; None: nowhere.
@@ -94,9 +86,10 @@ class Pipeline:
         salt: str = "",
         embedding: Callable[[Float32Array], Float32Array] | None = None,
         prototypes: OnlinePrototypes | None = None,
+        states: Stepper | None = None,
     ) -> None:
         self._settings = settings or PipelineSettings()
-        self.encoder = encoder
+        self.encoder, self.states = encoder, states
         self.prompts = prompts
         self._conditions = ConditionEngine(self._settings.rulebook, salt=salt)
         self._conditions.handover_s = self._settings.events.handover_s
@@ -104,6 +97,7 @@ class Pipeline:
             prompts.prompts, self._settings.events, salt=salt, permit=self._conditions, awaits=self._conditions.awaits
         )
         self._tracks = Tracks(self._settings.tracker, self._settings.window, self._settings.min_coverage)
+        self._tracks.handover_m = _reach(self._settings.events)
         self._windows = 0
         self._embedding = embedding
         self.prototypes = prototypes
@@ -150,7 +144,8 @@ class Pipeline:
         """
         steps = [step for frame in frames for step in self._tracks.push(frame)]
         windows = [step for step in steps if isinstance(step, Window)]
-        scored = iter(self._score([window for window in windows if window.coverage >= self._settings.min_coverage]))
+        scored = iter(self._score(*self._encode(windows)))
+        self._forget_streams()
         outputs: list[Output] = []
         for step in steps:
             if isinstance(step, Tracked):
@@ -197,6 +192,7 @@ class Pipeline:
         if events is not None:
             self._settings = replace(self._settings, events=events)
             self._conditions.handover_s = events.handover_s
+            self._tracks.handover_m = _reach(events)
         ended = self._told(self._engine.exchange(prompts.prompts, events))
         if rulebook is not None:
             self._settings = replace(self._settings, rulebook=rulebook)
@@ -213,12 +209,14 @@ class Pipeline:
         if self.watch is not None:
             self.watch.forget(source)
         self._tracks.end_source(source)
+        self._forget_streams()
         self._keep(source, Ended(None, reason))
         return [*self._told(self._engine.end_source(source, reason)), *self._conditions.end_source(source, reason)]
 
     def finish(self, reason: EndReason = EndReason.SHUTDOWN) -> list[Event | Example]:
         """End all open events of all sources."""
         self._tracks.end_all()
+        self._forget_streams()
         return [*self._told(self._engine.end_all(reason)), *self._conditions.end_all(reason)]
 
     def _judge(self, judged: Sequence[Judged]) -> list[Event]:
@@ -263,12 +261,29 @@ class Pipeline:
             told.extend(self._conditions.take(event))
         return told
 
-    def _score(self, windows: Sequence[Window]) -> list[tuple[Scores, Float32Array | None, Float32Array]]:
+    def _encode(self, windows: Sequence[Window]) -> tuple[list[Window], list[Float32Array]]:
+        """The windows that saw enough, and their features (F,); streams are stepped through those that did not, too."""
+        least, most = self._settings.min_coverage, self._settings.max_batch
+        enough = [window for window in windows if window.coverage >= least]
+        if self.states is None:
+            return enough, encode_windows(self.encoder, enough, most)
+        features = step_windows(self.states, windows, self._settings.window.stride, most)
+        return enough, [found for window, found in zip(windows, features, strict=True) if window.coverage >= least]
+
+    def _forget_streams(self) -> None:
+        """Forget those that are over."""
+        if self.states is not None:
+            for stream in self._tracks.ended:
+                self.states.clear(stream)
+        self._tracks.ended.clear()
+
+    def _score(
+        self, windows: Sequence[Window], encoded: Sequence[Float32Array]
+    ) -> list[tuple[Scores, Float32Array | None, Float32Array]]:
         """The scores of windows, their embeddings if they are wanted, and their features."""
         scores: list[tuple[Scores, Float32Array | None, Float32Array]] = []
-        for start in range(0, len(windows), self._settings.max_batch):
-            batch = windows[start : start + self._settings.max_batch]
-            features = self.encoder.encode(np.stack([w.x for w in batch]), np.stack([w.mask for w in batch]))
+        for part in parts(range(len(windows)), self._settings.max_batch):
+            batch, features = [windows[number] for number in part], np.stack([encoded[number] for number in part])
             similarity, probability, margin = self.prompts.score(features)
             embeddings = None if self._embedding is None else self._embedding(features)
             if self.prototypes is not None and embeddings is not None:
@@ -291,3 +306,8 @@ class Pipeline:
                 )
                 scores.append((one, None if embeddings is None else embeddings[n], features[n]))
         return scores
+
+
+def _reach(events: EventSettings) -> float:
+    """How near to where somebody was lost a new track is still them, in metres; 0 for never."""
+    return events.handover_m if events.handover_s > 0 else 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from stream.errors import PosewireError
 from stream.example_folder import ExampleFolder
 from stream.pipeline import Pipeline, PipelineSettings
 from stream.prompts import ExampleSet, Prompt, PromptSet
+from stream.stored import cache_folder
 from stream.types import Event, Example, Float32Array
 
 if TYPE_CHECKING:
@@ -74,6 +74,13 @@ class Service:
     texts_digest: str
     anomalies: Anomalies | None = None
     model: str = ""
+
+    def warm_up(self, most: int) -> None:
+        """Encode a batch of each size up to `most`, as the pipeline will: a process that met them all does not grow."""
+        from models.track_states import TrackStates
+
+        states = self.pipeline.states
+        (states if isinstance(states, TrackStates) else self.recogniser).warm_up(most)
 
     def keep_prototypes(self) -> None:
         """Write the prototypes where they are kept, if they are.
@@ -147,7 +154,15 @@ def load_service(config: Config, *, salt: str = "") -> Service:
     path = Path(config.prototypes.path) if prototypes is not None and config.prototypes.path else None
     if prototypes is not None and path is not None:
         prototypes.restore(path, texts.digest)
-    pipeline = Pipeline(recogniser, prompts, settings, salt=salt, embedding=recogniser.embedding, prototypes=prototypes)
+    pipeline = Pipeline(
+        recogniser,
+        prompts,
+        settings,
+        salt=salt,
+        embedding=recogniser.embedding,
+        prototypes=prototypes,
+        states=recogniser.track_states(settings.window.stride, settings.max_batch),
+    )
     anomalies = None
     if config.anomaly.enabled:
         from stream.anomaly_parts import make_anomalies
@@ -252,9 +267,3 @@ def embed_texts(
         embedder=embedder or (lambda: TextEmbedder(recogniser.text_model)),
         dim=recogniser.text_dim,
     )
-
-
-def cache_folder() -> Path:
-    """Where vectors of new texts are kept: `$XDG_CACHE_HOME/posewire` or `~/.cache/posewire`."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "posewire"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import count
 
+from stream.events.presence import Presence, heirs
 from stream.history import CLOCK_RESET
 from stream.layouts import CANONICAL, layout
 from stream.tracker import Tracker, TrackerSettings
-from stream.types import EndReason, SkeletonFrame, Tracked, Window
+from stream.types import NANOSECONDS, EndReason, SkeletonFrame, Tracked, Window
 from stream.window import WindowRing, WindowSettings
 
 
@@ -33,10 +35,24 @@ Step = Tracked | Window | TrackHole | TrackEnd
 
 
 @dataclass(slots=True)
+class _Row:
+    """The rows of one track.
+
+    Attributes:
+        stream: see `stream.types.Window`.
+        last: the frame that showed the track last.
+    """
+
+    ring: WindowRing
+    stream: int
+    last: Tracked
+
+
+@dataclass(slots=True)
 class _Source:
     tracker: Tracker
     t: int | None = None
-    rings: dict[int, WindowRing] = field(default_factory=dict)
+    rows: dict[int, _Row] = field(default_factory=dict)
 
 
 class Tracks:
@@ -48,6 +64,10 @@ class Tracks:
         min_coverage: see `counts`.
 
     Attributes:
+        handover_m: how near to where somebody was last seen a new track must appear to go on with their windows, if
+            they were seen within `gap_s` and are not any more; in metres, 0 for never.
+        ended: numbers of the streams of windows (see `stream.types.Window`) that are over; whoever keeps anything by
+            them reads and clears the list.
         counts: `frames`; `late_frames`, which are left out; `clock_resets`; `gaps` of tracks after which their windows
             begin anew; windows with less than `min_coverage`: `filling` of tracks that are too young for a score, and
             `low_coverage`.
@@ -60,6 +80,9 @@ class Tracks:
         self._sources: dict[str, _Source] = {}
         self._born: dict[str, int] = {}
         """How many tracks a source that ended has had: should it come back, its track ids go on."""
+        self._streams = count(1)
+        self.handover_m = 0.0
+        self.ended: list[int] = []
         self.counts: Counter[str] = Counter()
 
     def push(self, frame: SkeletonFrame) -> list[Step]:
@@ -83,7 +106,7 @@ class Tracks:
             steps.append(TrackEnd(frame.source, None, EndReason.GAP))
             # The new tracker goes on counting where the old one stopped: ids are for the life of the process.
             state.tracker = Tracker(self._tracker, born=state.tracker.born)
-            state.rings.clear()
+            self._drop(state)
         state.t = frame.t
 
         joints, confidence = layout(frame.layout).to_canonical(frame.joints, frame.confidence)
@@ -91,21 +114,24 @@ class Tracks:
         joints, confidence = joints[seen], confidence[seen]
         ids, ended = state.tracker.update(frame.t, joints, confidence, frame.track_ids[seen], frame.space)
         for track in ended:
-            state.rings.pop(track, None)
+            if (row := state.rows.pop(track, None)) is not None:
+                self.ended.append(row.stream)
             steps.append(TrackEnd(frame.source, track, EndReason.TRACK_LOST))
-        steps.append(Tracked(frame.source, frame.t, frame.space, ids, joints, confidence))
+        tracked = Tracked(frame.source, frame.t, frame.space, ids, joints, confidence)
+        steps.append(tracked)
+        self._place(state, tracked)
         for body, track in enumerate(ids.tolist()):
-            ring = state.rings.get(track)
-            if ring is None:
-                ring = state.rings[track] = WindowRing(self._window, len(CANONICAL))
-            cuts, gap = ring.push(frame.t, joints[body], confidence[body])
+            row = state.rows[track]
+            cuts, gap = row.ring.push(frame.t, joints[body], confidence[body])
             if gap:
                 self.counts["gaps"] += 1
                 steps.append(TrackHole(frame.source, track))
+                self.ended.append(row.stream)
+                row.stream = next(self._streams)
             for cut in cuts:
                 if cut.coverage < self._min_coverage:
                     self.counts["low_coverage" if cut.full else "filling"] += 1
-                steps.append(Window(frame.source, track, cut.t0, cut.t1, cut.x, cut.mask, cut.coverage))
+                steps.append(Window(frame.source, track, cut.t0, cut.t1, cut.x, cut.mask, cut.coverage, row.stream))
         return steps
 
     def end_source(self, source: str) -> None:
@@ -113,7 +139,35 @@ class Tracks:
         state = self._sources.pop(source, None)
         if state is not None:
             self._born[source] = state.tracker.born
+            self._drop(state)
 
     def end_all(self) -> None:
         """Forget all tracks."""
+        for state in self._sources.values():
+            self._drop(state)
         self._sources.clear()
+
+    def _place(self, state: _Source, tracked: Tracked) -> None:
+        """Note where everybody is, and give new tracks their rows: those of whom they go on as, or empty ones."""
+        ids = tracked.track_ids.tolist()
+        born = [track for track in ids if track not in state.rows]
+        if born and self.handover_m > 0:
+            since = tracked.t - round(self._window.gap_s * NANOSECONDS)
+            lost = {old: row.last for old, row in state.rows.items() if old not in ids and row.last.t >= since}
+            places = {old: _presence(old, last) for old, last in lost.items()}
+            for old, new in heirs(places, {new: _presence(new, tracked) for new in born}, self.handover_m).items():
+                state.rows[new] = state.rows.pop(old)
+        for track in ids:
+            if (row := state.rows.get(track)) is not None:
+                row.last = tracked
+            else:
+                state.rows[track] = _Row(WindowRing(self._window, len(CANONICAL)), next(self._streams), tracked)
+
+    def _drop(self, state: _Source) -> None:
+        self.ended.extend(row.stream for row in state.rows.values())
+        state.rows.clear()
+
+
+def _presence(track: int, frame: Tracked) -> Presence:
+    body = frame.track_ids.tolist().index(track)
+    return Presence.of(frame.t, frame.joints[body], frame.confidence[body], frame.space)

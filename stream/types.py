@@ -90,6 +90,8 @@ class Window:
         x: (3, T, V) float32, metres in camera axes, canonical layout.
         mask: (T, V) float32 in 0..1, the joints' confidence; 0 where nothing was seen near that time.
         coverage: share of (T, V) that was seen, 0..1.
+        stream: number of the unbroken series of rows that it is cut from, in which the windows overlap; a track begins
+            another after a hole, and goes on with that of the track whose place it takes.
     """
 
     source: str
@@ -99,6 +101,7 @@ class Window:
     x: Float32Array
     mask: Float32Array
     coverage: float
+    stream: int = 0
 
 
 @dataclass(frozen=True, slots=True)

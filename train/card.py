@@ -144,7 +144,7 @@ def _continuous(figures: dict[str, Any]) -> str:
 
     return f"""## Continuous recordings
 
-A window every 0.32 s, as the stream cuts them. Strikes by PRECOG's s10, s11 and s12, left and right as one action:
+Stepped as the stream does, judged every 0.32 s. Strikes by PRECOG's s10, s11 and s12, left and right as one action:
 
 {part(figures["strikes"])}
 

@@ -14,14 +14,14 @@ from train.calibrate import set_weights
 from train.data import Data
 from train.datasets.labels import BACKGROUND, index_of, load_actions
 from train.datasets.sequences import Sequence
-from train.datasets.windows import DURATION, ENOUGH, LITTLE, OFFSETS, Batch, is_background, judging_windows
+from train.datasets.windows import DURATION, ENOUGH, LITTLE, RATE, Batch, is_background, judging_windows
 from train.metrics import calibration_error, top1_by_set
 from train.robustness import robustness
 
 Float32Array = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
-STRIDE = 0.32
-"""Seconds between windows of a continuous recording, as the stream's default has it."""
+STEP = 8
+"""Frames between windows of a continuous recording, as the stream's default has it."""
 CHUNK = 256
 
 
@@ -99,7 +99,7 @@ def _share(hits: NDArray[np.bool_]) -> float:
 
 
 def evaluate_continuous(recogniser: Recogniser, sequences: list[Sequence]) -> dict[str, Any]:
-    """Continuous recordings, window by window as the stream sees them.
+    """Continuous recordings, step by step as the stream sees them.
 
     A window is of the action that it holds `ENOUGH` of and that ended last; of background where at most `LITTLE` of it
     is an action; else it is not judged.
@@ -108,11 +108,11 @@ def evaluate_continuous(recogniser: Recogniser, sequences: list[Sequence]) -> di
         By action, for all of them and for the background: number of windows, and top-1 among the recordings' own
         actions and background ("own_labels") and over the whole bank ("whole_bank").
     """
-    x, mask, truth = continuous_windows(sequences)
+    features, truth = continuous_features(recogniser, sequences)
     if not truth:
         return {}
     columns = sorted({span.action for s in sequences for span in s.spans} | {index_of(name) for name in BACKGROUND})
-    probability = probabilities(recogniser, features_of(recogniser, Batch(x, mask, np.array(truth))))
+    probability = probabilities(recogniser, features)
     own = [columns[i] for i in probability[:, columns].argmax(axis=1)]
     whole = probability.argmax(axis=1).tolist()
 
@@ -133,20 +133,43 @@ def evaluate_continuous(recogniser: Recogniser, sequences: list[Sequence]) -> di
     return {name: shares(found) for name, found in rows.items() if found}
 
 
-def continuous_windows(sequences: list[Sequence]) -> tuple[Float32Array, Float32Array, list[int]]:
-    """Windows every `STRIDE` seconds from second 1 on, the unseen past masked; and what is done in each."""
-    cuts, truth = [], []
-    for sequence in sequences:
-        for end in np.arange(1.0, sequence.times[-1], STRIDE):
-            start = end - DURATION
-            overlaps = [(max(0.0, min(span.end, end) - max(span.start, start)), span) for span in sequence.spans]
-            held = [span for overlap, span in overlaps if overlap >= ENOUGH * min(span.end - span.start, DURATION)]
-            if not held and sum(overlap for overlap, _ in overlaps) > LITTLE * DURATION:
-                continue
-            joints, confidence = sequence.sample(end + OFFSETS)
-            confidence[end + OFFSETS < 0] = 0
-            cuts.append((joints.transpose(2, 0, 1), confidence))
-            truth.append(max(held, key=lambda span: span.end).action if held else index_of("something else"))
-    if not cuts:
-        return np.zeros((0, 3, len(OFFSETS), 25), np.float32), np.zeros((0, len(OFFSETS), 25), np.float32), []
-    return np.stack([x for x, _ in cuts]), np.stack([mask for _, mask in cuts]), truth
+def continuous_features(recogniser: Recogniser, sequences: list[Sequence]) -> tuple[Float32Array, list[int]]:
+    """Features (N, F) of continuous recordings, stepped as the stream does, and what is done in each window of them.
+
+    Raises:
+        ModelError: the model cannot be stepped.
+    """
+    states = recogniser.track_states(STEP)
+    if states is None:
+        raise ModelError(f"the checkpoint is of the recipe {recogniser.manifest.recipe}; expected a streaming one")
+    features, truth = [], []
+    for number, sequence in enumerate(sequences):
+        judged = judged_windows(sequence)
+        joints, confidence = sequence.sample(np.arange(max(judged, default=0)) / RATE)
+        for frames in range(STEP, len(joints) + 1, STEP):
+            new = slice(frames - STEP, frames)
+            found = states.step([number], joints[None, new], confidence[None, new])[0, 0]
+            if frames in judged:
+                features.append(found)
+                truth.append(judged[frames])
+        states.clear(number)
+    return np.array(features, np.float32), truth
+
+
+def judged_windows(sequence: Sequence) -> dict[int, int]:
+    """What is done in the windows of a recording that are judged, by the number of frames up to the window's last one.
+
+    They end every `STEP` frames from second 1 on.
+    """
+    found = {}
+    for frames in range(STEP, int(float(sequence.times[-1]) * RATE) + 2, STEP):
+        end = (frames - 1) / RATE
+        if end < 1.0:
+            continue
+        start = end - DURATION
+        overlaps = [(max(0.0, min(span.end, end) - max(span.start, start)), span) for span in sequence.spans]
+        held = [span for overlap, span in overlaps if overlap >= ENOUGH * min(span.end - span.start, DURATION)]
+        if not held and sum(overlap for overlap, _ in overlaps) > LITTLE * DURATION:
+            continue
+        found[frames] = max(held, key=lambda span: span.end).action if held else index_of("something else")
+    return found

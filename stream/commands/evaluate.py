@@ -137,7 +137,14 @@ def eval_stream(options: EvalOptions, *, prompts: Path | None, seeds: int, most:
     with _progress("recordings") as report:
         figures = streaming.judge(
             _drawn(recordings, most, seed),
-            lambda: Pipeline(recogniser, watched, settings, embedding=recogniser.embedding, prototypes=prototypes),
+            lambda: Pipeline(
+                recogniser,
+                watched,
+                settings,
+                embedding=recogniser.embedding,
+                prototypes=prototypes,
+                states=recogniser.track_states(settings.window.stride, settings.max_batch),
+            ),
             seeds=seeds,
             report=report,
         )

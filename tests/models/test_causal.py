@@ -31,18 +31,6 @@ def test_stepping_gives_what_the_whole_clip_gives(encoder: CausalEncoder) -> Non
         torch.testing.assert_close(torch.cat(parts, dim=2), whole, atol=1e-5, rtol=1e-5)
 
 
-def test_streams_of_any_phase_are_stepped_together(encoder: CausalEncoder) -> None:
-    x = torch.randn(4, 60, INPUTS)
-    alone = encoder(x)
-    state = encoder.init(4)
-    _, early = encoder.step(x[:2, :20], state.select(torch.tensor([0, 1])))  # two streams are ahead of the others
-    state.put(torch.tensor([0, 1]), early)
-    now = torch.stack([x[0, 20:24], x[1, 20:24], x[2, :4], x[3, :4]])
-    features, _ = encoder.step(now, state)
-    expected = torch.stack([alone[0, :, 5], alone[1, :, 5], alone[2, :, 0], alone[3, :, 0]])
-    torch.testing.assert_close(features[:, :, 0], expected, atol=1e-5, rtol=1e-5)
-
-
 def test_an_output_sees_its_receptive_field_and_nothing_later(encoder: CausalEncoder) -> None:
     x = torch.randn(1, 120, INPUTS)
     before = encoder(x)

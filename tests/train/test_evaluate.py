@@ -1,16 +1,20 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from small import sequences
 
+from models.checkpoint import load
 from train.calibrate import detection_f1, mean_f1, set_weights, steady_best
 from train.datasets.labels import index_of, load_actions
 from train.datasets.sequences import Sequence, Span
 from train.datasets.windows import Batch, Case, judging_windows
-from train.evaluate import continuous_windows
+from train.evaluate import continuous_features, judged_windows
 from train.metrics import calibration_error, top1_by_set
 from train.robustness import conditions, robustness
 from train.trust import measure
 
+DEFAULT = Path(__file__).parents[2] / "models" / "weights" / "default"
 PUNCH, JUMP, BOW, STAND, WALK = (index_of(name) for name in ("punch", "jump", "bow", "stand", "walk"))
 CASES = [
     Case("precog16", "s1", PUNCH),
@@ -107,11 +111,15 @@ def test_windows_of_a_recording_are_named_by_the_last_action_that_they_hold() ->
     joints, confidence = clip.sample(times)
     spans = (Span(4.0, 5.0, PUNCH), Span(5.2, 6.2, JUMP))
     recording = Sequence("precog16", "s10", "a", joints, confidence, times, spans, trimmed=False)
-    x, mask, truth = continuous_windows([recording])
-    assert x.shape[1:] == (3, 50, 25)
-    assert not mask[0, :20].any()  # the first window reaches back to before the recording
-    assert mask[0, 30:].all()
-    names = [load_actions()[action].name for action in truth]
+    judged = judged_windows(recording)
+    assert next(iter(judged)) == 32  # the first to end after second 1
+    assert all(frames % 8 == 0 for frames in judged)
+    names = [load_actions()[action].name for action in judged.values()]
     runs = [name for i, name in enumerate(names) if i == 0 or names[i - 1] != name]
     assert runs == ["something else", "punch", "jump", "something else"]
-    assert continuous_windows([])[2] == []
+
+    recogniser = load(DEFAULT, "cpu")
+    features, truth = continuous_features(recogniser, [recording, recording])
+    assert truth == [*judged.values(), *judged.values()]
+    np.testing.assert_array_equal(features[: len(judged)], features[len(judged) :])  # nothing goes on into another
+    assert continuous_features(recogniser, [])[1] == []

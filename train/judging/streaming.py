@@ -1,8 +1,8 @@
 """Continuous recordings through the whole pipeline, as a replay has it, and what its events are worth.
 
 An event's decision is the window that its start message is about. What an event is *found at* lies earlier, as a window
-looks back: in the middle of its windows, weighed by probability, less `POINT_LAG_S`. Where the truth is a label on each
-frame, an action point is the middle of a run of one label.
+looks back: in the middle of its windows, weighed by probability, less a lag (`lag_of`). Where the truth is a label on
+each frame, an action point is the middle of a run of one label.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ from train.stream_metrics import (
 FloatArray = NDArray[np.float64]
 POINT_LAG_S = 0.98
 """Seconds from what a window is about to its last frame: half of a window of 50 frames at 25 Hz; fitted to no data."""
+STEPPED_LAG_S = 0.92
+"""The same of a model that is stepped, which sees what was before, but is asked about less of it: between the best of
+the validation people of PRECOG and those of MSRC-12 (docs/decisions/0019-every-frame-encoded-once.md)."""
 BATCH_FRAMES = 64
 NOTHING = "none"
 """What a frame is called in which no event goes on."""
@@ -49,12 +52,14 @@ class Found:
         label: of its prompt.
         decided: capture time that its start message is about.
         times, probability: (W,) of the windows that it rests on, at least one.
+        lag: seconds from what a window is about to its last frame.
     """
 
     label: str
     decided: float
     times: FloatArray
     probability: FloatArray
+    lag: float = POINT_LAG_S
 
     @property
     def point(self) -> float:
@@ -63,12 +68,12 @@ class Found:
         The surest window itself is arbitrary where several are nearly certain.
         """
         weight = self.probability**2
-        return float((self.times * weight).sum() / max(float(weight.sum()), 1e-9)) - POINT_LAG_S
+        return float((self.times * weight).sum() / max(float(weight.sum()), 1e-9)) - self.lag
 
     @property
     def interval(self) -> Interval:
         """Where the action is taken to be."""
-        return float(self.times[0]) - POINT_LAG_S, float(self.times[-1]) - POINT_LAG_S, self.label
+        return float(self.times[0]) - self.lag, float(self.times[-1]) - self.lag, self.label
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,11 @@ def frames_of(recording: Recording) -> list[SkeletonFrame]:
     ]
 
 
+def lag_of(pipeline: Pipeline) -> float:
+    """Seconds from what its windows are about to their last frame."""
+    return POINT_LAG_S if pipeline.states is None else STEPPED_LAG_S
+
+
 def watch(recording: Recording, pipeline: Pipeline) -> list[Found]:
     """The events of one recording; its pipeline must have seen no other one."""
     names = [prompt.name for prompt in pipeline.prompts.prompts]
@@ -120,7 +130,7 @@ def watch(recording: Recording, pipeline: Pipeline) -> list[Found]:
         rows = [one for one in scores[event.track] if event.t_start <= one.t <= last]
         times = np.array([one.t for one in rows]) / NANOSECONDS
         probability = np.array([one.probability[names.index(event.name)] for one in rows], np.float64)
-        found.append(Found(event.name, decided[event.id] / NANOSECONDS, times, probability))
+        found.append(Found(event.name, decided[event.id] / NANOSECONDS, times, probability, lag_of(pipeline)))
     return sorted(found, key=lambda one: one.decided)
 
 
@@ -143,7 +153,7 @@ def name_frames(found: Sequence[Found], times: FloatArray) -> tuple[str, ...]:
     for event in found:
         first, last, label = event.interval
         going_on = np.flatnonzero((times >= first) & (times <= last))
-        window = np.searchsorted(event.times - POINT_LAG_S, times[going_on], side="right") - 1
+        window = np.searchsorted(event.times - event.lag, times[going_on], side="right") - 1
         for frame, probability in zip(going_on.tolist(), event.probability[window].tolist(), strict=True):
             if probability > best[frame]:
                 best[frame], names[frame] = probability, label
@@ -195,8 +205,11 @@ def judge(
         of overlap; None without labels of frames), "per_label", "recordings", "hours", "events", "point_lag_s".
     """
     judged: list[Judged] = []
+    lag = POINT_LAG_S
     for recording in recordings:
-        judged.append(judge_recording(recording, watch(recording, make_pipeline())))
+        pipeline = make_pipeline()
+        lag = lag_of(pipeline)
+        judged.append(judge_recording(recording, watch(recording, pipeline)))
         if report is not None:
             report(len(recordings), len(judged))
     events = _sum([one.points for one in judged])
@@ -215,7 +228,7 @@ def judge(
         "recordings": len(judged),
         "hours": sum(one.hours for one in judged),
         "events": events.found.total(),
-        "point_lag_s": POINT_LAG_S,
+        "point_lag_s": lag,
     }
 
 
