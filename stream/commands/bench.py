@@ -1,91 +1,175 @@
-"""`posewire bench`: how fast it runs on this machine."""
+"""`posewire bench`: how fast it runs on this machine, and beside what users would run instead."""
 
 from __future__ import annotations
 
-import json
-import os
-import statistics
-import tempfile
-from itertools import islice
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from os.path import relpath
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from stream.commands.options import check_targets
-from stream.config import Config
+from rich.console import Console
+
+from stream.bench.child import measure
+from stream.bench.figures import Result
+from stream.bench.machine import Neighbours, load, this_machine
+from stream.bench.page import page
+from stream.bench.plan import BenchError, Plan
+from stream.bench.report import Report, read_reports
+from stream.bench.view import bar_table, result_tables
+from stream.commands.options import OptionError, check_targets
+from stream.commands.outputs import replace_file
 from stream.console import make_console
-from stream.publisher import Publisher
-from stream.replay import Replay
-from stream.service import load_service
-from stream.sinks import LineFile, OutputError, WireSink
-from stream.sources.base import RecordedSource
-from stream.sources.configured import Looped
-from stream.sources.files import open_source
-from stream.sources.recording import RecordingWriter
+from stream.errors import PosewireError
 
-DEMO = Path(__file__).parents[1] / "demo" / "Seq1_11.csv"
+if TYPE_CHECKING:
+    from stream.bench.end_to_end import Tell
+
+Bench = Callable[[Plan, "Tell"], Result]
+PEERS = "peers"
 
 
-def bench_replay(*, seconds: float, runs: int, out: Path | None) -> int:
-    """Replay one person on one core as fast as it goes, several times, and print the ratio to real time.
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where results go besides the terminal; None is nowhere.
+
+    Attributes:
+        json: all figures.
+        plot: a picture.
+        doc: a page of documentation.
+    """
+
+    json: Path | None = None
+    plot: Path | None = None
+    doc: Path | None = None
+
+
+def bench_all(names: Sequence[str], plan: Plan, outputs: Outputs, earlier: Sequence[Path] = ()) -> int:
+    """Run benches, by default all but the peers, and show and write what they found.
+
+    Args:
+        names: of the benches.
+        plan: how much to measure.
+        outputs: where it goes.
+        earlier: reports of earlier runs to show and write instead of measuring.
 
     Raises:
-        OptionError: `out` cannot be a file.
-        OutputError: it cannot be written.
+        OptionError: no such bench, or an output cannot be written.
+        BenchError: an earlier report cannot be used, or a bench failed; the others are done and written before.
+        OutputError: an output cannot be written after all.
     """
-    if out:
-        check_targets({"--json": out})
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    _check(names, outputs, earlier)
     console = make_console()
-    with tempfile.TemporaryDirectory() as folder:
-        recording = Path(folder) / "one_person.pwr"
-        _record(recording, seconds)
-        ratios = [_replay(recording, Path(folder) / "events.ndjson") for _ in range(runs)]
-    result = {
-        "median": round(statistics.median(ratios), 1),
-        "min": round(min(ratios), 1),
-        "max": round(max(ratios), 1),
-        "runs": runs,
-    }
-    console.print(
-        f"replay, one person, one core, {seconds:.0f} s recorded: {result['median']} times real time "
-        f"(median of {runs} runs, {result['min']} to {result['max']})",
-        soft_wrap=True,
-    )
-    if out:
-        try:
-            out.write_text(json.dumps({"ratios": {"replay_to_real_time": result}}, indent=2) + "\n")
-        except OSError as error:
-            raise OutputError(f"{out}: cannot be written ({error.strerror}); expected a place to write to") from error
+    if earlier:
+        report = read_reports(earlier)
+        for name, result in report.benches.items():
+            _show(console, name, result)
+        failed: list[str] = []
+    else:
+        report = Report(this_machine(), {})
+        chosen = [*(names or (name for name in BENCHES if name != PEERS)), *([PEERS] if plan.compare else [])]
+        failed = _measure(list(dict.fromkeys(chosen)), plan, report, outputs.json, console)
+    report.sum_up()
+    console.print(bar_table(report))
+    if outputs.json:
+        replace_file(outputs.json, report.as_json())
+    picture = _draw(report, outputs)
+    if outputs.doc:
+        replace_file(outputs.doc, page(report, picture).encode())
+    if failed:
+        raise BenchError(f"not measured: {', '.join(failed)}; see above")
     return 0
 
 
-class _Quiet:
-    """Sees nothing."""
+def _check(names: Sequence[str], outputs: Outputs, earlier: Sequence[Path]) -> None:
+    for name in names:
+        if name not in BENCHES:
+            raise OptionError(f"bench {name!r}: unknown; expected {', '.join(BENCHES)}")
+    if names and earlier:
+        raise OptionError(f"{names[0]} and --from; expected benches to run, or earlier reports to show")
+    if outputs.plot:
+        from stream.commands.calibrate_plot import check_matplotlib
 
-    def begin(self, source: RecordedSource) -> None:
-        """A file begins."""
-
-    def advance(self, source: RecordedSource, frames: int) -> None:
-        """Frames are done."""
-
-    def note(self, text: str) -> None:
-        """A note."""
-
-    def end(self, source: RecordedSource, fault: str, /) -> None:
-        """It ended."""
+        check_matplotlib()
+    targets = {"--json": outputs.json, "--plot": outputs.plot, "--doc": outputs.doc}
+    check_targets({option: path for option, path in targets.items() if path})
 
 
-def _record(path: Path, seconds: float) -> None:
-    with Looped(open_source(DEMO)) as source, RecordingWriter(path) as writer:
-        for frame in islice(source, round(30 * seconds)):
-            writer.write(frame)
+def _measure(names: Sequence[str], plan: Plan, report: Report, json: Path | None, console: Console) -> list[str]:
+    """Run benches one after the other; returns those that failed. Each is written as soon as it is done."""
+    complaints = make_console(stderr=True)
+    failed = []
+    for name in names:
+        began, load_before, neighbours = time.monotonic(), load(), Neighbours()
+        date = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        try:
+            result = BENCHES[name](plan, lambda line: complaints.print(line, style="dim", soft_wrap=True))
+        except PosewireError as error:
+            complaints.print(f"{name}: {error}", soft_wrap=True)
+            failed.append(name)
+            continue
+        result.date, result.took_s = date, round(time.monotonic() - began, 1)
+        result.load, result.others = (load_before, load()), neighbours.share()
+        result.seconds, result.runs = plan.seconds, plan.runs
+        report.benches[name] = result
+        _show(console, name, result)
+        if json:
+            report.sum_up()
+            replace_file(json, report.as_json())
+    return failed
 
 
-def _replay(recording: Path, out: Path) -> float:
-    """Times real time of one replay with a fresh pipeline; loading the model is not counted."""
-    service = load_service(Config())
-    publisher = Publisher("bench", epoch="bench", replay=True)
-    with LineFile(out) as lines:
-        wire = WireSink(publisher, service.prompts.prompts, [lines.take], skeletons=False)
-        summary = Replay([open_source(recording)], service.pipeline, [wire], watcher=_Quiet()).run()
-    return summary.media_s / summary.wall_s
+def _show(console: Console, name: str, result: Result) -> None:
+    for table in result_tables(name, result):
+        console.print(table)
+        console.print()
+    for note in result.notes:
+        console.print(f"{name}: {note}", style="dim", soft_wrap=True)
+
+
+def _draw(report: Report, outputs: Outputs) -> str:
+    """Write the picture, if it is wanted; returns its address on the page."""
+    if not outputs.plot:
+        return ""
+    from stream.bench.plot import picture
+
+    replace_file(outputs.plot, picture(report))
+    return Path(relpath(outputs.plot, outputs.doc.parent)).as_posix() if outputs.doc else ""
+
+
+def _end_to_end(plan: Plan, tell: Tell) -> Result:
+    from stream.bench.end_to_end import bench_end_to_end
+
+    _need_linux()
+    return bench_end_to_end(plan, tell)
+
+
+def _costs(plan: Plan, tell: Tell) -> Result:
+    from stream.bench.costs import bench_costs
+
+    _need_linux()
+    return bench_costs(plan, tell)
+
+
+def _peers(plan: Plan, tell: Tell) -> Result:
+    from stream.bench.compare import bench_peers
+
+    return bench_peers(plan, tell)
+
+
+def _need_linux() -> None:
+    if sys.platform != "linux":
+        raise BenchError(f"{sys.platform}: processes cannot be looked at here; expected Linux")
+
+
+BENCHES: dict[str, Bench] = {
+    "encoder": lambda plan, _: measure("encoder", plan),
+    "prompts": lambda plan, _: measure("prompts", plan),
+    "replay": lambda plan, _: measure("replay", plan),
+    "costs": _costs,
+    "end-to-end": _end_to_end,
+    PEERS: _peers,
+}
+"""By name, in the order in which they are run."""

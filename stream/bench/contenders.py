@@ -1,0 +1,93 @@
+"""Ours and its peers, each as one function that is timed in a process of its own.
+
+The peers are what users would run instead: the papers' way (an ST-GCN in eager PyTorch, gradients on, one window at a
+time), the loop of skeleton demos (the last window encoded anew with each frame), and the continual networks of the
+package `continual-inference`. All on one thread, all by the same clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import torch
+
+from models.checkpoint import load
+from models.stgcn import STGCN, V
+from stream.bench.clock import per_call
+from stream.bench.network import DTYPES, FRAMES, SHIPPED, inputs, people, shipped_network, stepper
+from stream.bench.plan import STREAMS
+from stream.window import WindowSettings
+
+Work = tuple[Callable[[], object], int]
+"""A call, and of how many windows or frames it is."""
+BATCH = 8
+SERVED = WindowSettings().stride
+"""Frames from one decision of the daemon to the next."""
+
+
+def _papers() -> Work:
+    network, x = STGCN().eval(), torch.randn(1, 3, FRAMES, V)
+    return lambda: network(x), 1
+
+
+def _graph(name: str) -> Work:
+    """The papers' network in batches without gradients: what the same architecture gains by that alone."""
+    network, x = STGCN().eval().requires_grad_(False), torch.randn(BATCH, 3, FRAMES, V)
+    network, x = network.to(DTYPES[name]), x.to(DTYPES[name])
+    return lambda: network(x), BATCH
+
+
+def _windows(name: str, batch: int) -> Work:
+    network, x = shipped_network(DTYPES[name]), inputs(batch, FRAMES, DTYPES[name])
+    return lambda: network.judge(network(x).to(DTYPES[name])), batch
+
+
+def _sliding() -> Work:
+    recogniser = load(SHIPPED, "cpu")
+    x, mask = people(1, FRAMES)
+    return lambda: recogniser.encode(x, mask), 1
+
+
+def _steps(streams: int, frames: int) -> Work:
+    return stepper(streams, frames), frames * streams
+
+
+def _continual(streams: int) -> Work:
+    from stream.bench.continual_peer import encoder_stepper
+
+    return encoder_stepper(shipped_network().encoder, streams), streams
+
+
+def _continual_graph(streams: int) -> Work:
+    from stream.bench.continual_peer import graph_stepper
+
+    return graph_stepper(streams), streams
+
+
+CONTENDERS: dict[str, Callable[[], Work]] = {
+    "papers": _papers,
+    "graph fp32": lambda: _graph("fp32"),
+    "graph bf16": lambda: _graph("bf16"),
+    "windows fp32": lambda: _windows("fp32", BATCH),
+    "windows bf16": lambda: _windows("bf16", BATCH),
+    "sliding": _sliding,
+    **{f"every frame {n}": lambda n=n: _steps(n, 1) for n in STREAMS},  # type: ignore[misc]
+    **{f"steps {n}": lambda n=n: _steps(n, SERVED) for n in STREAMS},  # type: ignore[misc]
+    **{f"continual {n}": lambda n=n: _continual(n) for n in STREAMS[:2]},  # type: ignore[misc]
+    **{f"continual graph {n}": lambda n=n: _continual_graph(n) for n in STREAMS[:2]},  # type: ignore[misc]
+}
+"""By name; "windows", "papers", "graph" and "sliding" are timed by the window, the others by the frame."""
+
+
+def lacking(name: str) -> str:
+    """What must be installed for a contender and is not; empty if nothing."""
+    missing = name.startswith("continual") and find_spec("continual") is None
+    return 'continual-inference, the extra "bench"' if missing else ""
+
+
+def contend(name: str, seconds: float) -> float:
+    """Seconds that a contender takes for each window or frame, in one run."""
+    work, units = CONTENDERS[name]()
+    with torch.inference_mode(name != "papers"):
+        return per_call(work, seconds, 1)[0] / units
