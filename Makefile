@@ -38,7 +38,7 @@ lint: setup
 	$(BIN)/lint-imports
 
 bench: setup
-	$(BIN)/posewire bench
+	$(BIN)/posewire bench replay
 
 clean:
 	rm -rf $(VENV) out *.egg-info

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from stream.clip_reply import MAX_CLIPS
-from stream.journal import Missing
+from stream.journal import JournalError, Missing
 from stream.publisher import Publisher
 from stream.query import (
     FORWARDED,
@@ -51,6 +51,7 @@ _EXPECTED = {
     "id": "a string of at most 128 characters",
     "kind": "alarm, action, anomaly or status",
     "seq": "a whole number from 0",
+    "epoch": "the epoch of earlier messages",
     "limit": f"a whole number from 1 to {PAGE_MESSAGES}",
     "event": "the id of an event, 1 to 64 characters",
     "name": "the name of a prompt, 1 to 64 characters",
@@ -96,7 +97,7 @@ def error_reply(request: str, error: str) -> bytes:
 def _refusal(request: Request, role: Role) -> str:
     """Say why a request is not answered; empty if it is."""
     if not may(role, request.type):
-        return f"expected the role {Role.CONTROL}, but this socket gives {role}; see publish.control"
+        return f"expected the role {Role.CONTROL}, but this socket gives {role}; see publish.control and your key"
     missing = [key for key in NEEDS.get(request.type, ()) if getattr(request, key) is None]
     return f"{missing[0]} is missing; expected {_EXPECTED[missing[0]]}" if missing else ""
 
@@ -148,7 +149,14 @@ def _answer(publisher: Publisher, request: Request) -> Reply:
 def _after(publisher: Publisher, request: Request) -> Reply:
     if request.kind is None or request.seq is None:
         return ErrorReply(VERSION, "error", request.id, "request after: expected kind and seq")
-    page = publisher.journal.after(Kind(request.kind), request.seq, request.limit, PAGE_BYTES)
+    kind, epoch, journal = Kind(request.kind), request.epoch or publisher.epoch, publisher.journal
+    own = epoch == publisher.epoch
+    try:
+        page = journal.after(kind, request.seq, request.limit, PAGE_BYTES, epoch)
+        newest = publisher.seqs()[kind] if own else journal.newest(epoch, kind)
+        following = "" if own else journal.next_epoch(epoch)
+    except JournalError as error:
+        return ErrorReply(VERSION, "error", request.id, f"request after: {error}"[:MAX_ERROR])
     gap = isinstance(page, Missing)
     messages = [] if isinstance(page, Missing) else page.messages
     return AfterReply(
@@ -156,13 +164,14 @@ def _after(publisher: Publisher, request: Request) -> Reply:
         "after",
         request.id,
         publisher.node,
-        publisher.epoch,
+        epoch,
         kind=request.kind,
         gap=gap,
         first=page.first if isinstance(page, Missing) else request.seq + 1 if messages else 0,
-        newest=publisher.seqs()[request.kind],
+        newest=newest,
         messages=[Raw(body) for body in messages],
-        more=gap or (not isinstance(page, Missing) and page.more),
+        more=page.first > 0 if isinstance(page, Missing) else page.more,
+        next=following,
     )
 
 

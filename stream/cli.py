@@ -14,8 +14,10 @@ import typer
 from stream.cli_calibrate import calibrate_app, report_false
 from stream.cli_capture import devices, models_app
 from stream.cli_eval import eval_app
+from stream.cli_keys import KeyOption, ServerKeyOption, keys_app
 from stream.cli_options import ConfigOption, leave
 from stream.cli_prompts import prompts_app, reload
+from stream.cli_purge import purge
 from stream.cli_train import reproduce, train
 
 app = typer.Typer(
@@ -30,6 +32,7 @@ app.add_typer(prompts_app, name="prompts")
 app.add_typer(eval_app, name="eval")
 app.add_typer(calibrate_app, name="calibrate")
 app.add_typer(models_app, name="models")
+app.add_typer(keys_app, name="keys")
 
 
 def _version(wanted: bool) -> None:
@@ -47,6 +50,9 @@ def top(
     ] = False,
 ) -> None:
     """Joints in, named actions and alarms out, in real time."""
+    from stream.security.memory import no_core_dumps
+
+    no_core_dumps()  # of processes that hold images: the next are started by this one
 
 
 PromptOption = Annotated[
@@ -118,12 +124,28 @@ def watch(
         str | None, typer.Option(metavar="ENDPOINT", help="Where to ask for what was missed; default: as configured.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print envelopes, one a line.")] = False,
+    cursor: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Go on where this file says, and keep it up to date.")
+    ] = None,
+    key: KeyOption = None,
+    server_key: ServerKeyOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Show what a daemon publishes, from now on."""
+    """Show what a daemon publishes, from now on, or from where it was left."""
     from stream.commands.watch import watch_events
 
-    leave(watch_events(topics or [], connect=connect, query=query, json=json, config=config))
+    leave(
+        watch_events(
+            topics or [],
+            connect=connect,
+            query=query,
+            json=json,
+            config=config,
+            key=key,
+            server_key=server_key,
+            cursor=cursor,
+        )
+    )
 
 
 @app.command()
@@ -152,14 +174,33 @@ def record(
 
 @app.command()
 def bench(
-    seconds: Annotated[float, typer.Option(min=1, help="Length of the recording.")] = 120.0,
-    runs: Annotated[int, typer.Option(min=1, help="How often it is replayed.")] = 5,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the numbers there too.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME",
+            help="encoder, prompts, replay, costs, end-to-end, peers; default: all but the last, in half an hour.",
+        ),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all figures there.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw them.")] = None,
+    doc: Annotated[Path | None, typer.Option(metavar="FILE.md", help="Write a page about them.")] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Measure what users would run instead, too.")] = False,
+    seconds: Annotated[float, typer.Option(min=0.05, help="How long each figure is measured, in each run.")] = 4.0,
+    runs: Annotated[int, typer.Option(min=1, help="How often each figure is measured.")] = 5,
+    cameras: Annotated[int, typer.Option(min=1, max=512, help="Where end-to-end begins.")] = 64,
+    most: Annotated[int, typer.Option(min=1, max=512, help="Cameras that end-to-end tries at most.")] = 256,
+    people: Annotated[int, typer.Option(min=1, max=6, help="People before each camera of end-to-end.")] = 2,
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option("--from", metavar="FILE.json", help="Measure nothing: show what --json wrote; repeatable."),
+    ] = None,
 ) -> None:
-    """Measure how fast a replay runs on this machine."""
-    from stream.commands.bench import bench_replay
+    """Measure how fast it runs on this machine."""
+    from stream.bench.plan import Plan
+    from stream.commands.bench import Outputs, bench_all
 
-    leave(bench_replay(seconds=seconds, runs=runs, out=json))
+    plan = Plan(seconds, runs, cameras, people, most, compare)
+    leave(bench_all(names or [], plan, Outputs(json, plot, doc), earlier or []))
 
 
 @app.command()
@@ -219,6 +260,7 @@ def teach(
 app.command("report-false")(report_false)
 app.command()(reload)
 app.command()(devices)
+app.command()(purge)
 app.command()(train)
 app.command()(reproduce)
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from stream.anomaly import NAME as ANOMALY
 from stream.config_anomaly import Anomaly
 from stream.config_rules import Place, RuleEntry, ScheduleEntry, ZoneEntry, lasting_faults, name_faults
+from stream.config_sinks import SinkEntry
 from stream.config_sources import FileSource, SourceEntry, VideoSource
 from stream.config_types import (
     Description,
@@ -26,6 +27,7 @@ from stream.config_types import (
     Probability,
     Seconds,
     Section,
+    repeated,
     topic_name,
 )
 from stream.endpoints import check_bind
@@ -190,10 +192,10 @@ class Publish(Section):
 
     @field_validator("events", "query", "skeletons")
     @classmethod
-    def _local(cls, endpoint: str) -> str:
+    def _address(cls, endpoint: str, info: ValidationInfo) -> str:
         if endpoint:
             try:
-                check_bind(endpoint)
+                check_bind(endpoint, secured=(info.context or {}).get("curve") is True)
             except PosewireError as error:
                 raise ValueError(str(error)) from error
         return endpoint
@@ -206,6 +208,29 @@ class Publish(Section):
         if len(set(used)) < len(used):
             raise ValueError("events, query and skeletons must be different addresses")
         return self
+
+
+class JournalSection(Section):
+    """How much is kept of what was published, of each kind (see `stream.journal_store`)."""
+
+    keep_events: Integer = Field(50_000, ge=100, le=10_000_000)
+    keep_days: Annotated[Number, Field(gt=0, le=3650)] = 30.0
+
+
+class Security(Section):
+    """Encryption and keys of the public sockets (see `stream.security`).
+
+    Attributes:
+        curve: only who has a key gets in.
+        keys: folder of the daemon's keys; empty: `keys` in its state folder.
+        key: file with the key of posewire's own commands, as clients.
+        server_key: file with the daemon's public key, for them; empty: the one in `keys`.
+    """
+
+    curve: Flag = False
+    keys: OptionalPath = ""
+    key: OptionalPath = ""
+    server_key: OptionalPath = ""
 
 
 DEFAULT_PROMPTS = (
@@ -258,6 +283,9 @@ class Config(Section):
     capture: Capture = Capture()
     sources: tuple[SourceEntry, ...] = ()
     publish: Publish = Publish()
+    journal: JournalSection = JournalSection()
+    security: Security = Security()
+    sinks: tuple[SinkEntry, ...] = ()
 
     @field_validator("prompts")
     @classmethod
@@ -265,26 +293,30 @@ class Config(Section):
         if not prompts:
             raise ValueError("there is no prompt; expected at least one [[prompts]] block with a text")
         for what in ("name", "text"):
-            values = [getattr(prompt, what) for prompt in prompts]
-            if twice := sorted({value for value in values if values.count(value) > 1}):
+            if twice := repeated(getattr(prompt, what) for prompt in prompts):
                 raise ValueError(f"two prompts have the {what} {twice[0][:80]!r}; expected different ones")
         return prompts
 
     @field_validator("rules")
     @classmethod
     def _distinct_rules(cls, rules: tuple[RuleEntry, ...]) -> tuple[RuleEntry, ...]:
-        names = [rule.name for rule in rules]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if twice := repeated(rule.name for rule in rules):
             raise ValueError(f"two rules have the name {twice[0]!r}; expected different ones")
         return rules
 
     @field_validator("sources")
     @classmethod
     def _distinct_sources(cls, sources: tuple[SourceEntry, ...]) -> tuple[SourceEntry, ...]:
-        names = [source.name for source in sources]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if twice := repeated(source.name for source in sources):
             raise ValueError(f"two sources have the name {twice[0]!r}; expected different ones")
         return sources
+
+    @field_validator("sinks")
+    @classmethod
+    def _distinct_sinks(cls, sinks: tuple[SinkEntry, ...]) -> tuple[SinkEntry, ...]:
+        if twice := repeated(sink.name for sink in sinks):
+            raise ValueError(f"two sinks have the name {twice[0]!r}; expected different ones")
+        return sinks
 
     def faults(self) -> list[str]:
         """One line for each block that does not go with the others, after its key."""

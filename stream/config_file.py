@@ -10,13 +10,18 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from stream.config import BLOCKS, Config, ExamplesSection, Model, Node
+from stream.config import BLOCKS, Config, ExamplesSection, Model, Node, Security
 from stream.config_anomaly import Anomaly
 from stream.config_rules import Place
+from stream.config_sinks import SINK_KINDS, SINK_PATHS, SINK_SECRETS, SinkEntry
 from stream.config_sources import KINDS, PATHS, SECRETS, SourceEntry, VideoSource
 from stream.errors import PosewireError, SourceError
 from stream.secrets import read_password
 
+MAX_FILE = 1 << 20
+"""Bytes of a configuration: a hundred cameras with a thousand rules take a tenth of it."""
+MAX_TOLD = 100
+"""Errors that are told of one by one."""
 MAX_VALUE = 80
 """Characters of a wrong value that an error shows."""
 _REPR = Repr()  # unlike `repr` it stops where a value is nested deeply
@@ -40,7 +45,11 @@ def load_config(path: Path | None) -> Config:
         if not path.is_file():
             return Config()
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        with path.open("rb") as file:
+            text = file.read(MAX_FILE + 1)
+        if len(text) > MAX_FILE:
+            raise ConfigError(f"{path}: larger than {MAX_FILE} bytes; expected a configuration file")
+        data = tomllib.loads(text.decode("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); expected a configuration file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -87,9 +96,15 @@ def parse_config(data: dict[str, Any], path: Path, *, part: bool = False) -> Con
         ConfigError: as `load_config`.
     """
     try:
-        config = Config.model_validate(data)
+        section = data.get("security")
+        # Which addresses may be bound to depends on another section.
+        curve = isinstance(section, dict) and section.get("curve")
+        config = Config.model_validate(data, context={"curve": curve})
     except ValidationError as error:
-        lines = [f"{path}: {_key(item['loc'], data)}: {_message(dict(item))}" for item in error.errors()]
+        items = error.errors()
+        lines = [f"{path}: {_key(item['loc'], data)}: {_message(dict(item))}" for item in items[:MAX_TOLD]]
+        if len(items) > MAX_TOLD:
+            lines.append(f"{path}: {len(items) - MAX_TOLD} more errors")
         raise ConfigError("\n".join(lines)) from error
     if not part and (faults := config.faults()):
         raise ConfigError("\n".join(f"{path}: {fault}" for fault in faults))
@@ -102,6 +117,8 @@ def parse_config(data: dict[str, Any], path: Path, *, part: bool = False) -> Con
             "prototypes": _anchored_examples(config.prototypes, path.parent),
             "anomaly": _anchored_anomaly(config.anomaly, path.parent),
             "regressions": _anchored_examples(config.regressions, path.parent),
+            "security": _anchored_security(config.security, path.parent),
+            "sinks": tuple(_anchored_sink(sink, path.parent) for sink in config.sinks),
         }
     )
 
@@ -109,6 +126,11 @@ def parse_config(data: dict[str, Any], path: Path, *, part: bool = False) -> Con
 def _anchored(source: SourceEntry, folder: Path) -> SourceEntry:
     given = {key: getattr(source, key, None) for key in PATHS}
     return source.model_copy(update={key: str((folder / path).resolve()) for key, path in given.items() if path})
+
+
+def _anchored_sink(sink: SinkEntry, folder: Path) -> SinkEntry:
+    given = {key: getattr(sink, key, None) for key in SINK_PATHS}
+    return sink.model_copy(update={key: str((folder / path).resolve()) for key, path in given.items() if path})
 
 
 def _anchored_node(node: Node, folder: Path) -> Node:
@@ -122,6 +144,11 @@ def _anchored_anomaly(section: Anomaly, folder: Path) -> Anomaly:
 
 def _anchored_model(model: Model, folder: Path) -> Model:
     return model if model.path == "default" else model.model_copy(update={"path": str((folder / model.path).resolve())})
+
+
+def _anchored_security(section: Security, folder: Path) -> Security:
+    given = {key: getattr(section, key) for key in ("keys", "key", "server_key")}
+    return section.model_copy(update={key: str((folder / path).resolve()) for key, path in given.items() if path})
 
 
 def _anchored_examples(section: ExamplesSection, folder: Path) -> ExamplesSection:
@@ -152,12 +179,12 @@ def _message(item: dict[str, Any]) -> str:
         case "missing":
             return "missing; it has no default"
         case "union_tag_not_found":
-            return f"kind is missing; expected {_KINDS}"
+            return f"kind is missing; expected {_kinds(item['loc'])}"
         case "union_tag_invalid":
-            return f"kind is {_shown(item['ctx']['tag'])}; expected {_KINDS}"
+            return f"kind is {_shown(item['ctx']['tag'])}; expected {_kinds(item['loc'])}"
         case "value_error":
             return str(item["msg"]).removeprefix("Value error, ")
-    if set(item["loc"]) & set(SECRETS):
+    if set(item["loc"]) & {*SECRETS, *SINK_SECRETS}:
         return str(item["msg"])
     return f"{item['msg']}, got {_shown(item['input'])}"
 
@@ -175,7 +202,9 @@ def _short(text: str, limit: int = MAX_VALUE) -> str:
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
-_KINDS = ", ".join(list(KINDS)[:-1]) + f" or {list(KINDS)[-1]}"
+def _kinds(location: tuple[int | str, ...]) -> str:
+    names = list(SINK_KINDS if location[0] == "sinks" else KINDS)
+    return ", ".join(names[:-1]) + f" or {names[-1]}"
 
 
 def _sections() -> dict[str, list[str]]:
@@ -187,14 +216,17 @@ def _sections() -> dict[str, list[str]]:
     for name, block in BLOCKS.items():
         keys = sorted(block.model_fields, key=lambda key: key in Place.model_fields)  # what it is, and then where
         sections[name] = [block.model_fields[key].alias or key for key in keys]
-    return sections | {f"sources of kind {kind}": list(model.model_fields) for kind, model in KINDS.items()}
+    for name, kinds in (("sources", KINDS), ("sinks", SINK_KINDS)):
+        sections |= {f"{name} of kind {kind}": list(model.model_fields) for kind, model in kinds.items()}
+    return sections
 
 
 def _unknown(location: tuple[int | str, ...]) -> str:
     """What to say of a setting that does not exist: what may stand there, and which one is probably meant."""
     sections = _sections()
     names = [part for part in location if isinstance(part, str)]
-    here = "" if len(names) == 1 else f"sources of kind {names[1]}" if names[0] == "sources" else names[0]
+    kinds = names[0] in ("sources", "sinks")
+    here = "" if len(names) == 1 else f"{names[0]} of kind {names[1]}" if kinds else names[0]
     # Of two that are equally near, the one of this section is meant.
     known = {
         key: f"{section.split(' ')[0]}.{key}" if section else key

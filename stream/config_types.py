@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
@@ -26,6 +28,11 @@ def topic_name(name: str) -> str:
         return check_name(name)
     except PosewireError as error:
         raise ValueError(str(error)) from error
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Names that there are more than once, sorted."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def file_path(path: str) -> str:

@@ -19,14 +19,14 @@ class EndpointError(PosewireError):
     """An address cannot be used."""
 
 
-def check_bind(endpoint: str) -> str:
-    """Return the endpoint in the form that ZeroMQ binds to, if it can be reached from this machine only.
-
-    Anything else waits for encryption and an allow-list.
+def check_bind(endpoint: str, *, secured: bool = False) -> str:
+    """Return the endpoint in the form that ZeroMQ binds to, if strangers cannot reach it.
 
     Args:
-        endpoint: `tcp://` with a loopback address (or localhost) and a port (`*` or 0 for any), or `ipc://` with a
-            path.
+        endpoint: `tcp://` with an address of this machine (or localhost) and a port (`*` or 0 for any), or `ipc://`
+            with a path.
+        secured: it will be bound with encryption and an allow-list: any address will do, `*` being all. Otherwise
+            only what cannot be reached from another machine: a loopback address or a path.
 
     Raises:
         EndpointError: it is another kind of address, or malformed.
@@ -42,16 +42,27 @@ def check_bind(endpoint: str) -> str:
     match = _TCP.fullmatch(endpoint)
     if match is None or (match[2] != "*" and int(match[2]) > 65535):
         raise EndpointError(f"{where}: expected tcp://127.0.0.1:PORT or ipc://PATH")
-    host = "127.0.0.1" if match[1] == "localhost" else match[1]
+    host = {"localhost": "127.0.0.1", "*": "0.0.0.0"}.get(match[1], match[1])
     try:
-        loopback = ipaddress.ip_address(host.strip("[]")).is_loopback and (":" in host) == host.startswith("[")
+        address = ipaddress.ip_address(host.strip("[]"))
+        written = (":" in host) == host.startswith("[")
     except ValueError:
-        loopback = False
-    if not loopback:
+        written = False
+    if secured and not written:
+        raise EndpointError(f"{where}: expected an address of this machine, such as 192.168.1.5, [::1] or *")
+    if not written or not (secured or address.is_loopback):
         raise EndpointError(
-            f"{where}: only this machine may be served, expected 127.0.0.1, [::1], localhost or an ipc:// path"
+            f"{where}: only this machine may be served without security.curve, expected 127.0.0.1, [::1], localhost "
+            "or an ipc:// path; for others set security.curve = true (docs/security.md)"
         )
     return f"tcp://{host}:{match[2]}"
+
+
+def reachable(endpoint: str) -> str:
+    """Return the address at which this machine reaches what is bound to an endpoint, which may be all addresses."""
+    host, slash, port = endpoint.rpartition(":")
+    here = {"tcp://*": "tcp://127.0.0.1", "tcp://0.0.0.0": "tcp://127.0.0.1", "tcp://[::]": "tcp://[::1]"}
+    return f"{here.get(host, host)}{slash}{port}"
 
 
 def socket_file(endpoint: str) -> tuple[Path, int] | None:

@@ -1,4 +1,5 @@
-"""From the states of cameras to fault events: one that stays away too long is an alarm until it is back.
+"""From states of cameras and of the journal to fault events: a camera that stays away too long is an alarm until it is
+back.
 
 Pure: told what happened and what time it is. All times are ns on a clock that never jumps back.
 """
@@ -11,8 +12,10 @@ from dataclasses import dataclass, replace
 from stream.events import event_id
 from stream.types import NANOSECONDS, NO_TRACK, EndReason, Event, EventKind, Phase, Severity
 
-CAMERA_LOST = "camera-lost"
-"""Name of the event, last level of its topic."""
+CAMERA_LOST, JOURNAL_FAILED, JOURNAL_BROKEN = "camera-lost", "journal-failed", "journal-broken"
+SINK_FAILED = "sink-failed"
+EVENTS_LOST = "events-lost"
+"""Names of the events, last levels of their topics."""
 RUNNING = "running"
 DOWN = ("lost", "error", "faulted")
 """States of a source that gives no frames and should."""
@@ -30,7 +33,7 @@ class _Away:
 
 
 class FaultWatch:
-    """Watches over live sources; a recorded file that ends is no fault, so it is not told of those.
+    """Watches over live sources and over sinks; a recorded file that ends is no fault, so it is not told of those.
 
     The events are alerts: in alarm systems a fault stands below what it keeps the system from seeing.
 
@@ -38,13 +41,24 @@ class FaultWatch:
         sources: names of the live ones; states of others are ignored.
         fault_after_s: seconds that a source may be down before it is a fault.
         salt: sets the event ids of one run apart from those of others.
+        sinks: what is watched over in the same way.
     """
 
-    def __init__(self, sources: Iterable[str], fault_after_s: float, *, salt: str = "") -> None:
-        self._sources = frozenset(sources)
+    def __init__(
+        self, sources: Iterable[str], fault_after_s: float, *, salt: str = "", sinks: Iterable[str] = ()
+    ) -> None:
+        self._sources = dict.fromkeys(sources, CAMERA_LOST) | dict.fromkeys(sinks, SINK_FAILED)
+        """By what is watched over, the name of its fault."""
         self._patience = round(fault_after_s * NANOSECONDS)
         self._salt = salt
         self._away: dict[str, _Away] = {}
+
+    def restore(self, event: Event) -> bool:
+        """Go on with a fault that an earlier process of this daemon told of; False if it is none of these."""
+        if event.name != self._sources.get(event.source) or event.source in self._away:
+            return False
+        self._away[event.source] = _Away(event.t_start, "", event)
+        return True
 
     def status(self, source: str, state: str, detail: str, t: int) -> list[Event]:
         """Take note of a source's state at time `t`; returns the end of its fault if it is back."""
@@ -81,23 +95,84 @@ class FaultWatch:
 
     def _begun(self, source: str, away: _Away, t: int) -> Event:
         why = f": {away.detail[:TEXT_LIMIT]}" if away.detail else ""
-        return Event(
-            id=event_id(self._salt, source, NO_TRACK, CAMERA_LOST, away.since),
-            phase=Phase.START,
-            kind=EventKind.FAULT,
-            severity=Severity.ALERT,
-            source=source,
-            track=NO_TRACK,
-            name=CAMERA_LOST,
-            prompt=f"the camera is lost{why}",
-            t=t,
-            t_start=away.since,
-            t_end=None,
-            score=1.0,
-            peak=1.0,
-            margin=0.0,
-            reason=None,
-        )
+        name = self._sources[source]
+        key = event_id(self._salt, source, NO_TRACK, name, away.since)
+        text = "messages are not carried on" if name == SINK_FAILED else "the camera is lost"
+        return _fault(key, source, name, f"{text}{why}", Severity.ALERT, away.since, t)
+
+
+class JournalFault:
+    """Watches over the journal: while it cannot be written, alarms do not outlive the publisher, which is critical.
+
+    Args:
+        node: name of the daemon, the source of these events.
+        salt: sets the event ids of one run apart from those of others.
+    """
+
+    def __init__(self, node: str, *, salt: str = "") -> None:
+        self._node, self._salt = node, salt
+        self._event: Event | None = None
+
+    def look(self, trouble: str, t: int) -> list[Event]:
+        """Return the start or the end of the fault; `trouble` says what is wrong, if anything is."""
+        event = self._event
+        if trouble and event is None:
+            text = f"alarms are not durable: {trouble[:TEXT_LIMIT]}"
+            self._event = self._begun(JOURNAL_FAILED, text, t)
+            return [self._event]
+        if trouble or event is None:
+            return []
+        self._event = None
+        return [_ended(event, t, EndReason.RECOVERED)]
+
+    def broken(self, text: str, t: int) -> list[Event]:
+        """Return the events that tell of a damaged journal; a new one is in its place, so they are over at once."""
+        event = self._begun(JOURNAL_BROKEN, text[:TEXT_LIMIT], t)
+        return [event, _ended(event, t, EndReason.RECOVERED)]
+
+    def end(self, t: int, reason: EndReason) -> list[Event]:
+        """End the fault, as nobody watches any more."""
+        event, self._event = self._event, None
+        return [] if event is None else [_ended(event, t, reason)]
+
+    def _begun(self, name: str, text: str, t: int) -> Event:
+        key = event_id(self._salt, self._node, NO_TRACK, name, t)
+        return _fault(key, self._node, name, text, Severity.CRITICAL, t, t)
+
+
+def events_lost(node: str, count: int, t: int, *, salt: str = "") -> list[Event]:
+    """Return the events that tell of others which were lost on their way to the publisher; they are over at once.
+
+    Args:
+        node: name of the daemon, their source.
+        count: how many messages of events.
+        t: now.
+        salt: sets the event ids of one run apart from those of others.
+    """
+    text = f"messages of events that were lost, as the publisher was away for too long: {count:,}"
+    key = event_id(salt, node, NO_TRACK, EVENTS_LOST, t)
+    event = _fault(key, node, EVENTS_LOST, text, Severity.CRITICAL, t, t)
+    return [event, _ended(event, t, EndReason.RECOVERED)]
+
+
+def _fault(key: str, source: str, name: str, text: str, severity: Severity, since: int, t: int) -> Event:
+    return Event(
+        id=key,
+        phase=Phase.START,
+        kind=EventKind.FAULT,
+        severity=severity,
+        source=source,
+        track=NO_TRACK,
+        name=name,
+        prompt=text,
+        t=t,
+        t_start=since,
+        t_end=None,
+        score=1.0,
+        peak=1.0,
+        margin=0.0,
+        reason=None,
+    )
 
 
 def _ended(event: Event, t: int, reason: EndReason) -> Event:

@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 
 from stream.config import Config, PromptEntry
 from stream.config_file import ConfigError, parse_config
-from stream.config_types import Name, Section
+from stream.config_types import Name, Section, repeated
 from stream.errors import PosewireError
 from stream.prompt_replies import PromptBlock
 
@@ -47,8 +47,7 @@ class Overlay(Section):
     @field_validator("added")
     @classmethod
     def _distinct(cls, added: tuple[PromptEntry, ...]) -> tuple[PromptEntry, ...]:
-        names = [entry.name for entry in added]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if twice := repeated(entry.name for entry in added):
             raise ValueError(f"two prompts have the name {twice[0]!r}; expected different ones")
         return added
 

@@ -118,6 +118,7 @@ class Publisher:
         self.epoch = check_name(secrets.token_hex(8) if epoch is None else epoch, "epoch")
         self.replay = replay
         self.journal = Journal() if journal is None else journal
+        self.journal.begin(self.epoch)
         self.prompts: list[PromptInfo] = []
         self.prompts_digest = ""
         self.sources: dict[str, SourceState] = {}

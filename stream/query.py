@@ -19,7 +19,8 @@ MAX_REQUEST = 64 << 10
 MAX_REPLY = 32 << 20
 """Bytes of the largest reply that a client takes; far above what the limits below add up to in practice."""
 PAGE_MESSAGES = 500
-PAGE_BYTES = 1 << 20
+PAGE_BYTES = 64 << 10
+"""Small, so that who replays much does not keep others waiting for long."""
 MAX_EMBEDDING = 8192
 MAX_EXAMPLES = 1_000
 """Events whose example the publisher keeps."""
@@ -34,8 +35,8 @@ Bodies = Annotated[list[Raw], Meta(description="envelopes, as published")]
 class Request(Struct, frozen=True, omit_defaults=True):
     """What a client sends.
 
-    `kind`, `seq` and `limit` belong to type after, `event` to types example and clip, `name` and `prompt` to those of
-    prompts.
+    `kind`, `seq`, `limit` and `epoch` belong to type after, `event` to types example and clip, `name` and `prompt` to
+    those of prompts.
     """
 
     v: Literal[1]
@@ -44,6 +45,7 @@ class Request(Struct, frozen=True, omit_defaults=True):
     kind: Annotated[JournaledKind | None, Meta(description="whose numbers")] = None
     seq: Annotated[Count | None, Meta(description="the last number that the asker has; 0 for none")] = None
     limit: Annotated[Annotated[int, Meta(ge=1, le=PAGE_MESSAGES)], Meta(description="messages at most")] = PAGE_MESSAGES
+    epoch: Annotated[Name | None, Meta(description="whose numbers; left out or null: the publisher's own")] = None
     event: Annotated[Label | None, Meta(description="id of an event")] = None
     name: Annotated[Label | None, Meta(description="name of a prompt in use")] = None
     prompt: Annotated[
@@ -92,13 +94,17 @@ class AfterReply(Struct, frozen=True):
     type: Literal["after"]
     id: Id
     node: Name
-    epoch: Name
+    epoch: Annotated[Name, Meta(description="whose numbers these are: the one that was asked for")]
     kind: JournaledKind
     gap: Annotated[bool, Meta(description="true: some that were asked for are gone; go on with after first - 1")]
     first: Annotated[Count, Meta(description="number of the first message here, or with gap the oldest kept; 0: none")]
-    newest: Annotated[Count, Meta(description="newest number of the kind")]
+    newest: Annotated[Count, Meta(description="newest number of the kind in that epoch, as far as known")]
     messages: Bodies
     more: Annotated[bool, Meta(description="true: ask again after the last one here")]
+    next: Annotated[
+        Annotated[str, Meta(max_length=64)],
+        Meta(description="the epoch that followed a former one; empty: it is the publisher's own"),
+    ] = ""
 
 
 class ExampleReply(Struct, frozen=True):

@@ -11,6 +11,7 @@ import zmq
 from stream.errors import PosewireError
 from stream.messages import MessageError
 from stream.query import MAX_REPLY, Reply, Request, decode_reply
+from stream.security.client_keys import ClientKeys
 from stream.transport import connect, harden
 
 ATTEMPTS = 3
@@ -20,7 +21,13 @@ class NoAnswer(PosewireError):
     """Nobody answers a request."""
 
 
-def ask(endpoint: str, request: Request, timeout: float = 1.0, attempts: int = ATTEMPTS) -> Reply:
+def ask(
+    endpoint: str,
+    request: Request,
+    timeout: float = 1.0,
+    attempts: int = ATTEMPTS,
+    keys: ClientKeys | None = None,
+) -> Reply:
     """The reply to one request, waited for.
 
     Args:
@@ -36,7 +43,7 @@ def ask(endpoint: str, request: Request, timeout: float = 1.0, attempts: int = A
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     poller = zmq.Poller()
     try:
-        requester = Requester(context, endpoint, poller, timeout, attempts)
+        requester = Requester(context, endpoint, poller, timeout, attempts, keys)
         requester.send(request)
         while True:
             poller.poll(max(1, round(1000 * (requester.wait() or 0.0))))
@@ -57,10 +64,12 @@ class Requester:
         poller: where the socket is to be registered; it changes over time.
         timeout: seconds for a reply.
         attempts: how often to ask before giving up.
+        keys: to be let in by, where the publisher asks for any.
 
     Attributes:
         pending: the request under way, None when there is none.
         malformed: replies that were no wire version 1.
+        timeout: see above; of the next request that is sent.
 
     Raises:
         EndpointError: the endpoint is malformed.
@@ -73,14 +82,16 @@ class Requester:
         poller: zmq.Poller,
         timeout: float,
         attempts: int = ATTEMPTS,
+        keys: ClientKeys | None = None,
     ) -> None:
         self.pending: Request | None = None
         self.malformed = 0
         self._context = context
         self._endpoint = endpoint
         self._poller = poller
-        self._timeout = timeout
+        self.timeout = timeout
         self._most = attempts
+        self._keys = keys
         self._deadline = 0.0
         self._attempts = 0
         self._ids = itertools.count(1)
@@ -97,7 +108,7 @@ class Requester:
         """Send a request in place of the one under way, if any; its id is set here."""
         self.pending = msgspec.structs.replace(request, id=str(next(self._ids)))
         self._attempts += 1
-        self._deadline = time.monotonic() + self._timeout
+        self._deadline = time.monotonic() + self.timeout
         if self._socket is not None:
             self._socket.send(msgspec.json.encode(self.pending))
 
@@ -142,5 +153,5 @@ class Requester:
             self._socket.close(linger=0)
         self._socket = self._context.socket(zmq.DEALER)
         harden(self._socket, send_high_water=16, receive_high_water=16, max_size=MAX_REPLY)
-        connect(self._socket, self._endpoint)
+        connect(self._socket, self._endpoint, self._keys)
         self._poller.register(self._socket, zmq.POLLIN)

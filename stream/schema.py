@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from models.whole_file import write_whole
 from stream.query import REPLIES, Request
 from stream.structs import TYPES, Envelope, EventData, SourceState
 
@@ -42,9 +43,8 @@ def write(folder: Path) -> list[Path]:
     paths = []
     for name, schema in schemas().items():
         path = folder / f"{name}.json"
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(render(schema), encoding="utf-8")
-        paths.append(temporary.replace(path))
+        write_whole(path, render(schema).encode())
+        paths.append(path)
     return paths
 
 

@@ -42,7 +42,9 @@ _hidden: set[str] = set()
 _warned: set[str] = set()
 
 
-def read_password(where: str, *, env: str = "", file: str = "", warn: bool = True) -> str:
+def read_password(
+    where: str, *, env: str = "", file: str = "", warn: bool = True, what: str = "the camera's password"
+) -> str:
     """Return the password from an environment variable or a file, and have `redact` hide it from now on.
 
     One line end after it is not part of it. A file that others may read is taken, as containers mount their secrets
@@ -52,6 +54,7 @@ def read_password(where: str, *, env: str = "", file: str = "", warn: bool = Tru
         where: the source, for the error.
         env, file: the variable's name or the file's path; one of the two is given.
         warn: whether to; False where it is read again by another process, which warns.
+        what: which secret it is, for the error.
 
     Raises:
         SourceError: it is not set, cannot be read, or is empty.
@@ -59,30 +62,28 @@ def read_password(where: str, *, env: str = "", file: str = "", warn: bool = Tru
     if env:
         origin, password = f"environment variable {env}", os.environ.get(env)
         if password is None:
-            raise SourceError(where, f"{origin} is not set; expected the camera's password")
+            raise SourceError(where, f"{origin} is not set; expected {what}")
     else:
-        origin, password = f"password file {file}", _from_file(where, Path(file), warn)
+        origin, password = f"password file {file}", _from_file(where, Path(file), warn, what)
     password = password.removesuffix("\n").removesuffix("\r")
     if not password or not password.isprintable():
-        raise SourceError(where, f"{origin} is empty or not one line of text; expected the camera's password")
+        raise SourceError(where, f"{origin} is empty or not one line of text; expected {what}")
     hide(password)
     return password
 
 
-def _from_file(where: str, path: Path, warn: bool) -> str:
+def _from_file(where: str, path: Path, warn: bool, what: str) -> str:
     try:
         with path.open("rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode
             content = stream.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
-            raise SourceError(where, f"password file {path} is longer than {MAX_BYTES} bytes; expected a password")
+            raise SourceError(where, f"password file {path} is longer than {MAX_BYTES} bytes; expected {what}")
         text = content.decode()
     except OSError as error:
-        raise SourceError(
-            where, f"password file {path} cannot be read ({error.strerror}); expected the camera's password"
-        ) from None
+        raise SourceError(where, f"password file {path} cannot be read ({error.strerror}); expected {what}") from None
     except UnicodeDecodeError:  # which would quote the bytes
-        raise SourceError(where, f"password file {path} is not UTF-8 text; expected the camera's password") from None
+        raise SourceError(where, f"password file {path} is not UTF-8 text; expected {what}") from None
     if warn and os.name == "posix" and mode & 0o077 and str(path) not in _warned:
         _warned.add(str(path))
         _log.warning("password file %s can be read by others; expected mode 0600 (chmod 600)", path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -18,13 +19,14 @@ class Gap:
     Attributes:
         epoch: the publisher's epoch.
         kind: whose numbers.
-        first, last: the first and the last number missing.
+        first, last: the first and the last number missing; no last one where nobody knows how many there were, perhaps
+            none, and perhaps more in later epochs.
     """
 
     epoch: str
     kind: str
     first: int
-    last: int
+    last: int | None
 
 
 @dataclass(slots=True)
@@ -47,12 +49,18 @@ class Sequencer(Generic[T]):
         epoch: of the publisher.
         from_start: True after a restart of the publisher, when everything since number 1 is wanted; False for a
             subscriber that joins, which wants what follows the first thing it hears.
+        cursors: by kind, the number up to which everything is done with, for a subscriber that goes on.
     """
 
-    def __init__(self, epoch: str, *, from_start: bool = False) -> None:
+    def __init__(self, epoch: str, *, from_start: bool = False, cursors: Mapping[str, int] | None = None) -> None:
         self.epoch = epoch
         self._start = 0 if from_start else None
-        self._streams: dict[str, _Stream[T]] = {}
+        self._streams: dict[str, _Stream[T]] = {kind: _Stream(seq, newest=seq) for kind, seq in (cursors or {}).items()}
+
+    def cursor(self, kind: str) -> int | None:
+        """Return the number up to which everything of a kind is done with, None if none of it is wanted so far."""
+        stream = self._stream(kind)
+        return stream.floor if stream.cursor is None else stream.cursor
 
     def _stream(self, kind: str) -> _Stream[T]:
         return self._streams.setdefault(kind, _Stream(self._start))
@@ -88,7 +96,7 @@ class Sequencer(Generic[T]):
     def skip(self, kind: str, last: int) -> list[T | Gap]:
         """Give up what is missing up to number `last`; what is there stays."""
         stream = self._stream(kind)
-        cursor = self._begin(stream, 0)
+        cursor = stream.cursor = self.cursor(kind) or 0
         due: list[T | Gap] = []
         while cursor < last:
             end = min(min(stream.held, default=last + 1) - 1, last)

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from models.whole_file import open_new
 from stream.errors import PosewireError
 from stream.messages import Message
 from stream.pipeline import Output
@@ -139,7 +140,8 @@ class LineFile:
                 self._file = self._path.open("wb")
             else:
                 self._part = self._target.with_name(self._target.name + ".part")
-                self._file = self._part.open("wb")
+                self._part.unlink(missing_ok=True)  # of a run before, or a link that somebody planted
+                self._file = open_new(self._part, 0o600)  # it tells of people
         except OSError as error:
             raise self._error(error) from error
         return self

@@ -2,53 +2,41 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Self
 
 import zmq
-from msgspec import Raw
 
-from stream.messages import MAX_BODY, Message, MessageError, decode, decode_body, topic_of
-from stream.query import AfterReply, ErrorReply, PromptInfo, Reply, Request, SnapshotReply
+from stream.follower import Follower, Item, Snapshot
+from stream.messages import MAX_BODY, Message, MessageError, decode
+from stream.position import CursorFile, Position
+from stream.query import AfterReply, ErrorReply, Reply, SnapshotReply
 from stream.requester import Requester
-from stream.sequence import Gap, Sequencer
-from stream.structs import VERSION, HeartbeatData, SourceState, UnknownData
+from stream.security.client_keys import ClientKeys
+from stream.sequence import Gap
+from stream.structs import HeartbeatData
 from stream.topics import JOURNALED, Kind, prefix
 from stream.transport import connect, harden
 
 HIGH_WATER = 10_000
 QUERY_TIMEOUT_S = 1.0
+PATIENCE_S = 60.0
+"""Seconds for which messages are held back while nobody answers for an earlier one, where none may be missed."""
+SILENT_S, SILENT_BEATS = 5.0, 3
+"""Seconds, and intervals between heartbeats, without a word after which the publisher is silent: it has died, and
+will start again."""
+UNREADABLE_S = 3.0
+"""Seconds for which the publisher may say that it cannot read what is missing, before that is lost: its disk may come
+back, but what is new must not wait for that."""
 
+LONGEST_BEAT_S = 60.0
+"""Seconds between two heartbeats at most."""
 _BATCH = 1_000
 _TICK_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The publisher's state when the subscriber joined, or after the publisher had started anew.
-
-    Messages numbered up to `seqs` may still follow where they were under way: they are older than this state.
-
-    Attributes:
-        node, epoch: of the publisher.
-        seqs: newest number of each kind at that moment.
-        open_events: last message of each event that has not ended, of the topics subscribed to.
-        sources: last status of each source.
-        prompts: the prompts in use.
-    """
-
-    node: str
-    epoch: str
-    seqs: dict[str, int]
-    open_events: list[Message]
-    sources: dict[str, SourceState]
-    prompts: list[PromptInfo]
-
-
-Item = Message | Gap | Snapshot
+_SLOWEST = 8
+"""How many times `query_timeout` a publisher that is too busy gets at most: asking again would keep it busier still."""
 
 
 class Subscriber:
@@ -58,15 +46,25 @@ class Subscriber:
     are told apart here. Otherwise a message of another topic would look like a lost one. One thread only; connected
     from `open` (or `with`) until `close`.
 
+    Of a publisher with a durable journal each alarm comes exactly once and in order, over restarts of both: of the
+    publisher in any case, of the subscriber with `resume`. Asking for the next item says that the one before is done
+    with: then the cursor file is written, so that after a kill that one item at most comes again. Who cannot have even
+    that stores `position` together with what it made of the item, and hands it in as `resume`.
+
     Args:
         events: the publisher's `events` endpoint (or `skeletons`, where losses are told of but not made good).
         query: its `query` endpoint; without it there is no snapshot, and what is lost stays lost.
         topics: what to yield: "", "alarm", "alarm/cam1" or full topics.
         high_water: messages that the socket queues while nobody reads.
-        query_timeout: seconds for a reply; after three of them the subscriber goes on without.
+        query_timeout: seconds for a reply, more where a publisher is too busy; after thirty of them the subscriber goes
+            on without, unless it is to `resume`: then after a minute, and in no case while the publisher is silent.
+            Of one that answers, but cannot read its journal, what is missing is lost after a few seconds.
+        keys: to be let in by, where the publisher asks for any.
+        resume: where to go on, or the file that tells; needs `query`.
 
     Raises:
         TopicError: a topic can match nothing.
+        ValueError: `resume` without `query`.
     """
 
     def __init__(
@@ -77,13 +75,20 @@ class Subscriber:
         *,
         high_water: int = HIGH_WATER,
         query_timeout: float = QUERY_TIMEOUT_S,
+        keys: ClientKeys | None = None,
+        resume: CursorFile | Position | None = None,
     ) -> None:
+        if resume is not None and query is None:
+            raise ValueError("nobody to ask for what was missed; expected a query endpoint")
         self._events_endpoint, self._query_endpoint = events, query
         self._prefixes = tuple(prefix(topic) for topic in topics)
         self._kinds = {name.split(b"/")[0] + b"/" if name else b"" for name in self._prefixes}
         self._journaled = [kind for kind in JOURNALED if self._kinds & {b"", f"{kind}/".encode()}]
         self._high_water = high_water
         self._query_timeout = query_timeout
+        self._keys = keys
+        self._resume = resume
+        self._patience = 30 * query_timeout if resume is None else PATIENCE_S
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
 
     def open(self) -> None:
@@ -91,12 +96,24 @@ class Subscriber:
 
         Raises:
             EndpointError: an endpoint is malformed.
+            CursorError: the cursor file cannot be used.
         """
         self._malformed = 0
-        self._ready: deque[Item] = deque()
-        self._numbers: Sequencer[Message] | None = None
-        self._joining = self._query_endpoint is not None
-        self._waiting: list[Message] = []
+        self._position = self._resume.read() if isinstance(self._resume, CursorFile) else self._resume
+        self._follower = Follower(
+            self._prefixes,
+            self._journaled,
+            asks=self._query_endpoint is not None,
+            limit=self._high_water,
+            position=self._position,
+        )
+        self._heard = -math.inf
+        self._beat, self._beat_s = ("", 0.0), 0.0
+        """Epoch and uptime of the last heartbeat, and how long it was after the one before."""
+        self._stepped = time.monotonic()
+        self._asked: float | None = None
+        """Since when something is missing without a reply of use, None if nothing is; and of that the first refusal."""
+        self._refused: float | None = None
         self._requester: Requester | None = None
         self._poller = zmq.Poller()
         self._context = zmq.Context()
@@ -105,10 +122,12 @@ class Subscriber:
             harden(self._events, send_high_water=1_000, receive_high_water=self._high_water, max_size=MAX_BODY)
             for kind in sorted({*self._kinds, b"heartbeat/"}):
                 self._events.setsockopt(zmq.SUBSCRIBE, kind)
-            connect(self._events, self._events_endpoint)
+            connect(self._events, self._events_endpoint, keys=self._keys)
             self._poller.register(self._events, zmq.POLLIN)
             if self._query_endpoint is not None:
-                self._requester = Requester(self._context, self._query_endpoint, self._poller, self._query_timeout)
+                self._requester = Requester(
+                    self._context, self._query_endpoint, self._poller, self._query_timeout, keys=self._keys
+                )
         except BaseException:
             self.close()
             raise
@@ -137,24 +156,69 @@ class Subscriber:
             if item is not None:
                 yield item
 
+    @property
+    def position(self) -> Position | None:
+        """Up to where everything is done with, the last item that was received included; None before anything was."""
+        return self._position
+
+    def acknowledge(self) -> None:
+        """Say that the last item is done with, before the next one is asked for.
+
+        Raises:
+            CursorError: the cursor file cannot be written.
+        """
+        if isinstance(self._resume, CursorFile) and self._position is not None:
+            self._resume.write(self._position)
+
     def receive(self, timeout: float | None = None) -> Item | None:
-        """Return the next item, or None if none came within `timeout` seconds (None waits for ever)."""
+        """Return the next item, or None if none came within `timeout` seconds (None waits for ever).
+
+        Raises:
+            CursorError: the cursor file cannot be written.
+        """
         if self._context is None:
             raise RuntimeError("subscriber is not open")
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while not self._ready:
-            left = _TICK_S if deadline is None else deadline - time.monotonic()
-            self._step(min(max(left, 0.0), _TICK_S))
-            if left <= 0 and not self._ready:
+        self._done()
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        tick = time.monotonic() + _TICK_S
+        ready = self._follower.ready
+        while not ready:
+            now = time.monotonic()
+            if now >= tick:
+                tick = now + _TICK_S
+                self._done()
+            self._step(min(max(deadline - now, 0.0), _TICK_S))
+            if now >= deadline and not ready:
                 return None
-        return self._ready.popleft()
+        item = ready.popleft()
+        self._position = self._follower.position if not ready else _after(self._position, item, self._journaled)
+        return item
+
+    def _done(self) -> None:
+        """What was received is done with, and so is all that was not wanted behind it."""
+        if not self._follower.ready:
+            self._position = self._follower.position or self._position
+        self.acknowledge()
 
     def _step(self, wait: float) -> None:
         """Read what is there, waiting at most `wait` seconds for something, and ask for what is missing."""
+        self._pass_over(time.monotonic() - self._stepped)
+        self._take_step(wait)
+        self._stepped = time.monotonic()
+
+    def _pass_over(self, idle_s: float) -> None:
+        """Leave out a time in which nobody had us read, as it tells nothing of the publisher."""
+        if idle_s < SILENT_S:
+            return
+        if self._asked is not None:
+            self._asked += idle_s
+        if self._refused is not None:
+            self._refused += idle_s
+
+    def _take_step(self, wait: float) -> None:
         requester = self._requester
         if requester is not None:
-            if requester.pending is None:
-                self._ask(requester)
+            self._ask(requester)
             until = requester.wait()
             wait = wait if until is None else min(wait, until)
         self._poller.poll(int(1000 * wait) + 1)
@@ -163,9 +227,15 @@ class Subscriber:
             return
         for reply in requester.replies():
             self._take(requester, reply)
-        lost = requester.pending
-        if requester.overdue() and lost is not None:
-            self._go_without(lost)
+        lost, asked = requester.pending, self._asked
+        if not requester.overdue() or lost is None or asked is None:
+            return
+        now = time.monotonic()
+        if now - self._heard > max(SILENT_S, SILENT_BEATS * self._beat_s):
+            self._asked = now  # silent altogether: it is waited for, as it has a journal, and may start again
+        elif now - asked >= self._patience:
+            self._follower.give_up(lost)
+        requester.timeout = min(2 * requester.timeout, _SLOWEST * self._query_timeout)
 
     def _read_events(self) -> None:
         for _ in range(_BATCH):
@@ -176,106 +246,79 @@ class Subscriber:
             except MessageError:
                 self._malformed += 1
                 continue
-            if self._numbers is None or self._numbers.epoch != message.envelope.epoch:
-                self._numbers = self._start_epoch(message.envelope.epoch)
-            if not self._joining:
-                self._apply(self._numbers, message)
-            elif len(self._waiting) < self._high_water:
-                self._waiting.append(message)
-
-    def _start_epoch(self, epoch: str) -> Sequencer[Message]:
-        """Close the numbers of a publisher that is gone; of the new one everything counts, unless it is the first."""
-        old = self._numbers
-        if old is not None:
-            self._stop_joining(old)
-            for kind, _ in old.holes():
-                self._ready.extend(old.give_up(kind))
-            if self._requester is not None:
-                self._joining = True
+            self._hear(message)
+            if self._follower.hear(message) and self._requester is not None:
                 self._requester.reset()
-        return Sequencer(epoch, from_start=old is not None)
+                self._asked = self._refused = None
 
-    def _stop_joining(self, numbers: Sequencer[Message]) -> None:
-        self._joining = False
-        waiting, self._waiting = self._waiting, []
-        for message in waiting:
-            self._apply(numbers, message)
-
-    def _apply(self, numbers: Sequencer[Message], message: Message) -> None:
-        """Bring a published message into order."""
-        envelope = message.envelope
-        if message.topic.kind == Kind.HEARTBEAT:
-            if self._wants(message):
-                self._ready.append(message)
-            if isinstance(envelope.data, HeartbeatData):
-                for kind in self._journaled:
-                    numbers.hear(kind, envelope.data.seqs.get(kind, 0))
-        else:
-            wanted = message if self._wants(message) else None
-            self._ready.extend(numbers.push(message.topic.kind, envelope.seq, wanted))
-        for hole, _ in numbers.holes():
-            if self._requester is None or hole not in self._journaled:
-                self._ready.extend(numbers.give_up(hole))
-
-    def _wants(self, message: Message) -> bool:
-        known = not isinstance(message.envelope.data, UnknownData)
-        return known and message.topic.encode().startswith(self._prefixes)
-
-    def _read(self, body: Raw) -> tuple[int, Message | None]:
-        """Return the number of a message that a reply holds, and the message if it is wanted."""
-        envelope = decode_body(body)
-        if isinstance(envelope.data, UnknownData):
-            return envelope.seq, None
-        message = Message(topic_of(envelope), envelope, bytes(body))
-        return envelope.seq, message if self._wants(message) else None
+    def _hear(self, message: Message) -> None:
+        """Take note that the publisher lives, and of how often it says so."""
+        self._heard = time.monotonic()
+        epoch, data = message.envelope.epoch, message.envelope.data
+        if isinstance(data, HeartbeatData):
+            before, since = self._beat
+            self._beat_s = min(data.uptime_s - since, LONGEST_BEAT_S) if before == epoch else 0.0
+            self._beat = epoch, data.uptime_s
 
     def _ask(self, requester: Requester) -> None:
         """Send the next request, if anything is to be asked."""
-        if self._joining:
-            requester.send(Request(VERSION, "snapshot"))
-        elif self._numbers is not None:
-            for kind, seq in self._numbers.holes()[:1]:
-                requester.send(Request(VERSION, "after", kind=kind, seq=seq))  # type: ignore[arg-type]  # of JOURNALED
+        wanted, pending = self._follower.request(), requester.pending
+        if wanted is None:
+            self._asked = self._refused = None
+            return
+        if pending and (pending.type, pending.epoch) == (wanted.type, wanted.epoch):
+            return
+        if pending is not None:  # nobody needs that any more
+            requester.done()
+        if self._asked is None:
+            self._asked = time.monotonic()
+        requester.send(wanted)
 
     def _take(self, requester: Requester, reply: Reply) -> None:
-        """Use a reply; one of another epoch is left to the timeout, since the restart has yet to be heard of."""
+        """Use a reply; one of an epoch not yet heard of is left to the timeout, as is an error, since it may pass."""
         try:
-            if isinstance(reply, ErrorReply) and requester.pending is not None:
-                self._go_without(requester.pending)
-                requester.done()
-            elif isinstance(reply, SnapshotReply) and self._joining:
-                self._numbers = self._numbers or Sequencer(reply.epoch)
-                if reply.epoch == self._numbers.epoch:
-                    self._join(self._numbers, reply)
-                    requester.done()
-            elif isinstance(reply, AfterReply) and self._numbers is not None and reply.epoch == self._numbers.epoch:
-                self._fill(self._numbers, reply)
-                requester.done()
+            used = (isinstance(reply, SnapshotReply) and self._follower.take_snapshot(reply)) or (
+                isinstance(reply, AfterReply) and self._follower.take_after(reply)
+            )
         except MessageError:
             self._malformed += 1
-
-    def _join(self, numbers: Sequencer[Message], reply: SnapshotReply) -> None:
-        events = [message for _, message in map(self._read, reply.open) if message is not None]
-        self._ready.append(Snapshot(reply.node, reply.epoch, reply.seqs, events, reply.sources, reply.prompts))
-        for kind in self._journaled:
-            numbers.snapshot(kind, reply.seqs.get(kind, 0))
-        self._stop_joining(numbers)
-
-    def _fill(self, numbers: Sequencer[Message], reply: AfterReply) -> None:
-        """Close a hole with what was fetched; what can be fetched no more becomes a `Gap`."""
-        before = numbers.holes()
-        for body in reply.messages:
-            self._ready.extend(numbers.push(reply.kind, *self._read(body)))
-        if reply.gap:
-            self._ready.extend(numbers.skip(reply.kind, reply.first - 1))
-        elif numbers.holes() == before:  # asking again would not help either
-            self._ready.extend(numbers.give_up(reply.kind))
-
-    def _go_without(self, request: Request) -> None:
-        """Nobody answers: tell of the gap, or join without a snapshot, unless the publisher is silent altogether."""
-        if self._numbers is None:
             return
-        if request.kind is not None:
-            self._ready.extend(self._numbers.give_up(request.kind))
-        elif self._waiting:
-            self._stop_joining(self._numbers)
+        if used:
+            self._asked = self._refused = None
+            requester.timeout = self._query_timeout
+            requester.done()
+        elif isinstance(reply, ErrorReply):
+            self._refuse(requester)
+
+    def _refuse(self, requester: Requester) -> None:
+        """Take note of an error; the limit is one for all that is missing, not for each kind of it."""
+        now = time.monotonic()
+        if self._refused is None:
+            self._refused = now
+        lost = requester.pending
+        if lost is not None and lost.kind is not None and now - self._refused >= UNREADABLE_S:
+            self._follower.give_up(lost)
+            requester.done()
+
+
+def _after(position: Position | None, item: Item, kinds: Sequence[Kind]) -> Position | None:
+    """The position once this item is done with too, while later ones are on their way already.
+
+    Args:
+        position: before it.
+        item: the item.
+        kinds: of `JOURNALED`, those subscribed to: of a new epoch all of each is wanted.
+    """
+    if isinstance(item, Snapshot):
+        return position or Position(item.epoch, item.seqs)
+    if isinstance(item, Gap):
+        epoch, kind, seq = item.epoch, item.kind, item.last
+    else:
+        epoch, kind, seq = item.envelope.epoch, item.topic.kind, item.envelope.seq
+    if seq is None or kind not in JOURNALED:
+        return position
+    if position is None:
+        return Position(epoch, {kind: seq})
+    if position.epoch != epoch:
+        position = position.in_next(epoch, {each.value: 0 for each in kinds})
+    return Position(epoch, {**position.seqs, kind: seq}, position.former)

@@ -107,6 +107,7 @@ class CameraServer:
         size: width and height.
         user, password: what it asks for, by Basic authentication; "" for nothing.
         still: whether all images are the same.
+        dark: whether all images are black.
         silent: whether it keeps connections open and sends nothing.
         damaged: whether images are cut short.
         limit: images until it hangs up; None for no end.
@@ -119,7 +120,7 @@ class CameraServer:
     def __init__(self, fps: float = 25.0, user: str = "", password: str = "") -> None:
         self.fps, self.user, self.password = fps, user, password
         self.size = (320, 240)
-        self.still = self.silent = self.damaged = False
+        self.still = self.dark = self.silent = self.damaged = False
         self.limit: int | None = None
         self.film = b""
         self.sent = 0
@@ -197,7 +198,8 @@ class CameraServer:
             time.sleep(1 / self.fps)
             if self.silent:
                 continue
-            jpeg = cv2.imencode(".jpg", noise(0 if self.still else self.sent, self.size))[1].tobytes()
+            pixels = noise(0 if self.still else self.sent, self.size)
+            jpeg = cv2.imencode(".jpg", pixels * (not self.dark))[1].tobytes()
             if self.damaged:
                 jpeg = jpeg[: len(jpeg) // 20]
             head = b"--image\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)

@@ -37,13 +37,19 @@ def write_sources(folder: Path, *sources: str, head: str = "") -> Path:
 
 
 @contextmanager
-def running(config: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """A daemon that logs to `daemon.log` beside its configuration; killed at the end if it still runs."""
+def running(config: Path, *before: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A daemon that logs to `daemon.log` beside its configuration; killed at the end if it still runs.
+
+    Args:
+        config: its configuration.
+        before: words before the command, such as `nice`.
+        environment: variables.
+    """
     folder = config.parent
     own = {"XDG_RUNTIME_DIR": str(folder), "XDG_STATE_HOME": str(folder / "state"), **environment}
     with (folder / "daemon.log").open("a") as log:
         process = subprocess.Popen(
-            [*POSEWIRE, "run", "--config", str(config)],
+            [*before, *POSEWIRE, "run", "--config", str(config)],
             stdout=log,
             stderr=log,
             text=True,

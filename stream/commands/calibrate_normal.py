@@ -23,6 +23,7 @@ from stream.messages import Message, MessageError
 from stream.pipeline import Pipeline
 from stream.query import Request
 from stream.replay import Replay
+from stream.security.settings import client_keys
 from stream.service import load_service
 from stream.structs import SkeletonData
 from stream.subscriber import Subscriber
@@ -223,7 +224,7 @@ def _hear(
     keep, told, count = time.monotonic() + KEEP_S, False, _count(learner)
     sources: set[str] = set()
     try:
-        with Subscriber(endpoint, None, (Kind.SKELETON,)) as subscriber:
+        with Subscriber(endpoint, None, (Kind.SKELETON,), keys=client_keys(config)) as subscriber:
             while (now := time.monotonic()) < end:
                 item = subscriber.receive(min(0.5, end - now))
                 frame = skeleton_frame(item) if isinstance(item, Message) else None

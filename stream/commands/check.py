@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import ModelError
 from models.examples import ExamplesError
 from stream.commands.check_zones import zones_without_area
-from stream.commands.probe import ProbeError, probe_all
+from stream.commands.probe import FIRST_FRAME_S, ProbeError, probe_all
 from stream.config import Config
 from stream.config_file import load_config
 from stream.config_sources import FileSource, SourceEntry
@@ -18,6 +18,7 @@ from stream.console import make_console, plural, unfamiliar_prompts
 from stream.errors import PosewireError
 from stream.prompt_overlay import told_overlay
 from stream.prompt_store import overlaid
+from stream.relay.trial import try_sink
 from stream.types import Space
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def check_all(path: Path | None) -> int:
         (f"sources[{index}]", partial(_told, entry, found, scheduled=scheduled))
         for index, (entry, found) in enumerate(zip(config.sources, tried, strict=True))
     ]
-    model = cache(partial(_load, config))  # once for both; one that fails fails for both
+    model = _Model(config)
     checks += [
         ("model", lambda: _model(model())),
         ("prompts", lambda: _prompts(config, model())),
@@ -52,6 +53,7 @@ def check_all(path: Path | None) -> int:
         ("examples", lambda: _examples(config, model())),
         ("regressions", lambda: _regressions(config)),
         *([("anomaly", lambda: _anomaly(config, model()))] if config.anomaly.enabled else []),
+        *((f"sinks[{index}]", partial(try_sink, sink, config.node.name)) for index, sink in enumerate(config.sinks)),
     ]
     for key, check in checks:
         try:
@@ -74,9 +76,8 @@ def check_all(path: Path | None) -> int:
 
 def _try_sources(config: Config, path: Path) -> list[dict[str, Any] | ProbeError]:
     """Try all sources, each in a process of its own; returns what was found of each."""
-    content = config.model_dump(mode="json")
-    tasks = [{"config": content, "path": str(path), "source": index} for index in range(len(config.sources))]
-    return probe_all(tasks)
+    common = {"config": config.model_dump(mode="json"), "path": str(path), "first_frame_s": FIRST_FRAME_S}
+    return probe_all([common | {"source": index} for index in range(len(config.sources))])
 
 
 def _spaces(config: Config, tried: Sequence[dict[str, Any] | ProbeError]) -> dict[str, Space]:
@@ -116,10 +117,29 @@ def _told(entry: SourceEntry, found: dict[str, Any] | ProbeError, *, scheduled: 
     return f"{entry.name}: {', '.join(told)}"
 
 
-def _load(config: Config) -> Recogniser:
-    from stream.service import load_model
+class _Model:
+    """The model, loaded when it is first asked for; why it cannot be is told once, and those who need it say so."""
 
-    return load_model(config)
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._loaded: Recogniser | None = None
+        self._failed = False
+
+    def __call__(self) -> Recogniser:
+        """Return it.
+
+        Raises:
+            ModelError: it cannot be loaded, or could not be before.
+        """
+        from stream.service import load_model
+
+        if self._failed:
+            raise ModelError("not checked: the model cannot be used")
+        if self._loaded is None:
+            self._failed = True
+            self._loaded = load_model(self._config)
+            self._failed = False
+        return self._loaded
 
 
 def _model(recogniser: Recogniser) -> str:

@@ -121,7 +121,8 @@ def find(task: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         task: `config` (content of a configuration), `path` (of its file) and `source` (the index of one of its
-            sources); or `webcam` (its number), `azure_kinect` or `kinect_v2`.
+            sources, which may take `first_frame_s` for its first frame); or `webcam` (its number), `azure_kinect` or
+            `kinect_v2`.
 
     Raises:
         PosewireError: it cannot be opened, or what it needs is not installed.
@@ -150,7 +151,7 @@ def _source(task: dict[str, Any]) -> dict[str, Any]:
     times: list[int] = []
     people, resolution, layout, space = 0, None, "", None
     with source:
-        deadline = time.monotonic() + FIRST_FRAME_S
+        deadline = time.monotonic() + task["first_frame_s"]
         while (left := deadline - time.monotonic()) > 0:
             try:
                 frame = source.read(timeout=min(left, 0.25))
@@ -166,7 +167,7 @@ def _source(task: dict[str, Any]) -> dict[str, Any]:
             if isinstance(entry, FileSource):
                 break
     if not times and source.live:
-        raise SourceError(entry.name, f"opens, but gave no frame in {FIRST_FRAME_S:g} s; expected images")
+        raise SourceError(entry.name, f"opens, but gave no frame in {task['first_frame_s']:g} s; expected images")
     span = (times[-1] - times[0]) / 1e9 if times else 0.0
     return {
         "frames": len(times),

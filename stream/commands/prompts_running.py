@@ -18,6 +18,8 @@ from stream.errors import PosewireError
 from stream.prompt_replies import PromptsReply, TrialReply
 from stream.query import ErrorReply, Reply, Request
 from stream.requester import NoAnswer, ask
+from stream.security.client_keys import ClientKeys
+from stream.security.settings import client_keys
 
 PING_S = 0.5
 ANSWER_S = 200.0
@@ -98,12 +100,12 @@ def try_prompt(block: dict[str, Any], *, query: str | None, config: Path | None)
     Raises:
         DaemonError: it refuses.
     """
-    endpoint = query or load_config(config).publish.query
-    if not _runs(endpoint):
+    endpoint, keys = _where(query, config)
+    if not _runs(endpoint, keys):
         told = f"no daemon answers at {endpoint}: not tried on what people did lately"
         make_console(stderr=True).print(told, style="dim", soft_wrap=True)
         return 0
-    reply = _answer(endpoint, Request(1, "prompt_test", prompt=block))
+    reply = _answer(endpoint, Request(1, "prompt_test", prompt=block), keys)
     if not isinstance(reply, TrialReply):
         raise DaemonError(OTHER)
     _show_trial(make_console(), reply)
@@ -116,23 +118,30 @@ def asked(query: str | None, config: Path | None, request: Request) -> Reply:
     Raises:
         DaemonError: it refuses, or there is none.
     """
-    endpoint = query or load_config(config).publish.query
-    if not _runs(endpoint):
+    endpoint, keys = _where(query, config)
+    if not _runs(endpoint, keys):
         raise DaemonError(f"{endpoint}: no daemon answers; expected one that runs (posewire run)")
-    return _answer(endpoint, request)
+    return _answer(endpoint, request, keys)
 
 
-def _runs(endpoint: str) -> bool:
+def _where(query: str | None, config: Path | None) -> tuple[str, ClientKeys | None]:
+    """Where to ask, and what to be let in by."""
+    settings = load_config(config)
+    return query or settings.publish.query, client_keys(settings)
+
+
+def _runs(endpoint: str, keys: ClientKeys | None) -> bool:
     try:
-        ask(endpoint, Request(1, "ping"), PING_S, attempts=1)
+        ask(endpoint, Request(1, "ping"), PING_S, attempts=1, keys=keys)
     except NoAnswer:
         return False
     return True
 
 
-def _answer(endpoint: str, request: Request) -> Reply:
+def _answer(endpoint: str, request: Request, keys: ClientKeys | None) -> Reply:
     try:
-        reply = ask(endpoint, request, ANSWER_S, attempts=1)  # a change must not be asked for twice
+        # A change must not be asked for twice.
+        reply = ask(endpoint, request, ANSWER_S, attempts=1, keys=keys)
     except NoAnswer as error:
         raise DaemonError(f"{endpoint}: no answer in {ANSWER_S:.0f} s; expected a daemon that runs") from error
     if isinstance(reply, ErrorReply):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from models.whole_file import part_of
 from stream.commands.files import open_readable
 from stream.commands.options import check_targets
 from stream.config_file import ConfigError, check_passwords, load_config
@@ -31,21 +32,21 @@ def record_frames(out: Path, paths: Sequence[str], *, seconds: float | None, for
     """
     if out.exists() and not force:
         raise RecordError(f"{out}: exists already; expected a new file, or --force to overwrite it")
+    if out.exists() and not out.is_file():
+        raise RecordError(f"{out}: is no regular file; expected the name of a recording")
     return _convert(out, paths) if paths else _record(out, seconds, config)
 
 
 def _convert(out: Path, paths: Sequence[str]) -> int:
-    if out.exists() and not out.is_file():
-        raise RecordError(f"{out}: is no regular file; expected the name of a recording")
     check_targets({"--out": out}, paths)
     console, complaints = make_console(), make_console(stderr=True)
     sources, errors = open_readable(paths)
     if sources:
         names = _Names(prefixed=len(sources) > 1)
         whole = out.resolve()
-        part = whole.with_name(whole.name + ".part")
+        part = part_of(whole)
         try:
-            with RecordingWriter(part, overwrite=True) as writer:
+            with RecordingWriter(part) as writer:
                 for source in sources:
                     try:
                         with source:

@@ -27,6 +27,7 @@ from stream.prompts import prompt_infos
 from stream.publisher import Publisher
 from stream.replay import Replay
 from stream.report import ReportBuilder, ReportError
+from stream.security.memory import bounded_process
 from stream.sinks import LineFile, OutputError, ReportSink, WireSink, is_stdout
 from stream.sockets import PublisherSockets
 from stream.sources.base import RecordedSource
@@ -180,7 +181,8 @@ def _video(path: Path, fov_deg: float) -> ReportVideo:
 
 def _published(stack: ExitStack, publisher: Publisher, config: Config, console: Console) -> PublisherSockets:
     """Bind the public sockets and wait for a first subscriber."""
-    sockets = stack.enter_context(public_sockets(publisher, config.publish))
+    guard = stack.enter_context(bounded_process())  # the model is loaded
+    sockets = stack.enter_context(public_sockets(publisher, config, guard))
     console.print(f"publishing on {sockets.endpoints['events']}; waiting for a subscriber ...", style="dim")
     if not sockets.wait_for_subscriber(SUBSCRIBER_WAIT_S):
         console.print(f"nobody subscribed in {SUBSCRIBER_WAIT_S:.0f} s; going on", style="yellow")

@@ -20,6 +20,7 @@ from stream.query import ErrorReply, Request
 from stream.regression_clips import MAX_NOTE, RegressionClip, save
 from stream.replay import Replay
 from stream.requester import NoAnswer, ask
+from stream.security.settings import client_keys
 from stream.sources.base import RecordedSource
 from stream.sources.files import expand, open_source, source_names
 from stream.types import NANOSECONDS, Clip, EventKind
@@ -51,8 +52,7 @@ def report_false(
         raise OptionError(f"--note: expected one line of at most {MAX_NOTE} characters")
     if recordings and query:
         raise OptionError("--query: goes with a running daemon, not with --recording")
-    endpoint = query or settings.publish.query
-    clip, recording = _replayed(event, recordings, settings) if recordings else _asked(event, endpoint)
+    clip, recording = _replayed(event, recordings, settings) if recordings else _asked(event, query, settings)
     filed = datetime.now().astimezone().isoformat(timespec="seconds")
     clip = msgspec.structs.replace(clip, note=note, filed=filed)
     path = save(Path(settings.regressions.path), clip, recording, force=force)
@@ -63,10 +63,11 @@ def report_false(
     return 0
 
 
-def _asked(event: str, endpoint: str) -> tuple[RegressionClip, bytes]:
+def _asked(event: str, query: str | None, settings: Config) -> tuple[RegressionClip, bytes]:
     """The joints of an event of a running daemon."""
+    endpoint = query or settings.publish.query
     try:
-        reply = ask(endpoint, Request(1, "clip", event=event))
+        reply = ask(endpoint, Request(1, "clip", event=event), keys=client_keys(settings))
     except NoAnswer as error:
         raise ReportError(f"event {event}: {error}, or --recording PATH for an event of a replay") from error
     if not isinstance(reply, ClipReply):

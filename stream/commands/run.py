@@ -16,7 +16,9 @@ from rich.text import Text
 from stream.commands.run_view import RunTable, Summary, complaints_above, is_news, live_table
 from stream.config_file import ConfigError, check_passwords, load_config
 from stream.console import event_line, make_console
+from stream.daemon.log_pump import pumped_output
 from stream.daemon.supervisor import Supervisor
+from stream.relay.configured import check_sinks
 from stream.structs import EventData, SourceState
 from stream.types import UNIX_TIME
 
@@ -28,15 +30,17 @@ def run_daemon(config: Path | None) -> int:
 
     Raises:
         ConfigError: the configuration is wrong or has no sources, or the password of a camera is not there.
+        RelayError: a sink lacks something.
     """
     path = config or Path("config.toml")
     settings = load_config(config)
     if not settings.sources:
         raise ConfigError(f"{path}: sources: none; expected at least one [[sources]] block")
     check_passwords(settings, path)
+    check_sinks(settings, path)
     console = make_console()
     publish = settings.publish
-    names = [source.name for source in settings.sources]
+    names = [*(source.name for source in settings.sources), *(sink.label for sink in settings.sinks)]
     speeds = {source.name: getattr(source, "speed", 1.0) for source in settings.sources}
     table = RunTable(settings.node.name, names, time.monotonic(), speeds)
     states: dict[str, SourceState] = {}
@@ -63,12 +67,14 @@ def run_daemon(config: Path | None) -> int:
             if message["unfamiliar"]:
                 console.print(message["unfamiliar"], style="yellow", soft_wrap=True)
 
-    console.print(
-        f"sources: {len(settings.sources)}, prompts: {len(settings.prompts)}; events on {publish.events}; Ctrl-C stops",
-        style="dim",
-        soft_wrap=True,
-    )
     with ExitStack() as stack:
+        stack.enter_context(pumped_output())
+        console.print(
+            f"sources: {len(settings.sources)}, prompts: {len(settings.prompts)}; events on {publish.events}; "
+            "Ctrl-C stops",
+            style="dim",
+            soft_wrap=True,
+        )
         if console.is_terminal:
             stack.enter_context(live_table(console, table))
         if console.is_terminal and os.isatty(2):

@@ -19,6 +19,7 @@ from stream.console import make_console, plural
 from stream.errors import PosewireError
 from stream.query import ErrorReply, ExampleReply, Request
 from stream.requester import NoAnswer, ask
+from stream.security.settings import client_keys
 from stream.sources.files import expand, open_source, source_names
 from stream.topics import check_name
 from stream.types import Float32Array
@@ -63,7 +64,7 @@ def teach_action(
     events = list(dict.fromkeys(events))
     if not 1 <= (count := len(files) + len(events)) <= MAX_EXAMPLES:
         raise OptionError(f"{plural(count, 'example')} of {name}: expected 1 to {MAX_EXAMPLES} clips and events")
-    shown = [_event_example(reply) for reply in _ask(query or settings.publish.query, events)] if events else []
+    shown = [_event_example(reply) for reply in _ask(settings, query, events)] if events else []
     told = [_clip_examples(files, settings)] if files else []
     models = {model for model, _ in (*shown, *told)}
     if len(models) > 1:
@@ -163,16 +164,17 @@ def _event_example(reply: ExampleReply) -> tuple[str, Float32Array]:
     return reply.model, np.array([reply.embedding], np.float32)
 
 
-def _ask(endpoint: str, events: Sequence[str]) -> list[ExampleReply]:
+def _ask(settings: Config, query: str | None, events: Sequence[str]) -> list[ExampleReply]:
     """The examples of events.
 
     Raises:
         TeachError: nobody answers, or one is not known there.
     """
+    endpoint, keys = query or settings.publish.query, client_keys(settings)
     found = []
     for event in events:
         try:
-            reply = ask(endpoint, Request(1, "example", event=event))
+            reply = ask(endpoint, Request(1, "example", event=event), keys=keys)
         except NoAnswer as error:
             raise TeachError(f"--from-event {event}: {error}") from error
         if not isinstance(reply, ExampleReply):

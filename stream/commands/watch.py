@@ -9,11 +9,15 @@ from pathlib import Path
 from rich.console import Console
 
 from stream.config_file import ConfigError, load_config
+from stream.config_sinks import SINK
 from stream.console import clock, event_line, make_console, plural
+from stream.follower import Item, Snapshot
 from stream.messages import Message
+from stream.position import CursorFile
+from stream.security.settings import client_keys
 from stream.sequence import Gap
 from stream.structs import EventData, HeartbeatData, ScoreData, SkeletonData, SourceState
-from stream.subscriber import Item, Snapshot, Subscriber
+from stream.subscriber import Subscriber
 from stream.topics import Kind, prefix
 
 EVENTS = ("alarm", "action", "anomaly")
@@ -28,14 +32,26 @@ _TICK_S = 0.5
 
 
 def watch_events(
-    topics: Sequence[str], *, connect: str | None, query: str | None, json: bool, config: Path | None
+    topics: Sequence[str],
+    *,
+    connect: str | None,
+    query: str | None,
+    json: bool,
+    config: Path | None,
+    key: Path | None = None,
+    server_key: Path | None = None,
+    cursor: Path | None = None,
 ) -> int:
     """Print what a daemon publishes until interrupted; returns the exit code.
 
+    With a `cursor` file it goes on where it was stopped.
+
     Raises:
-        PosewireError: a topic or an endpoint is malformed, or the topics come from two sockets.
+        PosewireError: a topic, an endpoint, a key or the cursor is malformed, or the topics come from two sockets.
     """
-    settings = load_config(config).publish
+    configured = load_config(config)
+    settings = configured.publish
+    keys = client_keys(configured, key=key, server_key=server_key)
     wanted = tuple(topics) or EVENTS
     for topic in wanted:
         prefix(topic)
@@ -49,11 +65,16 @@ def watch_events(
     endpoint = connect or (settings.skeletons if fast else settings.events)
     if query is None and connect is None and not fast:
         query = settings.query
+    if cursor is not None and query is None:
+        raise ConfigError("--cursor: nobody to ask for what was missed; expected --query beside --connect, and events")
+    resume = None if cursor is None else CursorFile(cursor)
     console, notes = make_console(), make_console(stderr=True)
     notes.print(f"watching {', '.join(wanted)} on {endpoint}; Ctrl-C stops", style="dim", soft_wrap=True)
     view = WatchView(wanted, console, notes, json=json)
+    if resume is not None:
+        view.going_on = resume.read() is not None
     # Heartbeats tell silence from nothing to tell, whether they are shown or not.
-    with Subscriber(endpoint, query, (*wanted, Kind.HEARTBEAT)) as subscriber:
+    with Subscriber(endpoint, query, (*wanted, Kind.HEARTBEAT), keys=keys, resume=resume) as subscriber:
         silence = Silence(endpoint, max(SILENT_S, 3 * settings.heartbeat_s), time.monotonic())
         while True:
             item = subscriber.receive(_TICK_S)
@@ -105,6 +126,9 @@ class WatchView:
         console: for messages.
         notes: for what is no message.
         json: whether to print messages as their envelopes, one a line.
+
+    Attributes:
+        going_on: everything was shown up to here, so that what is open needs not be shown again.
     """
 
     def __init__(self, topics: Sequence[str], console: Console, notes: Console, *, json: bool) -> None:
@@ -113,6 +137,7 @@ class WatchView:
         self._notes = notes
         self._json = json
         self._shown: set[tuple[str, str, int]] = set()
+        self.going_on = False
 
     def show(self, item: Item) -> None:
         """Print one item; a message that a snapshot has shown already is not printed again."""
@@ -124,10 +149,12 @@ class WatchView:
             self._message(item)
 
     def _join(self, snapshot: Snapshot) -> None:
-        sources = {name: state for name, state in snapshot.sources.items() if name != snapshot.node}
+        names = [name for name in snapshot.sources if name != snapshot.node]
+        sinks = sum(name.startswith(SINK) for name in names)
+        counts = [plural(len(names) - sinks, "source"), *([plural(sinks, "sink")] if sinks else [])]
+        counts += [plural(len(snapshot.prompts), "prompt"), plural(len(snapshot.open_events), "open event")]
         self._notes.print(
-            f"joined {snapshot.node}: {plural(len(sources), 'source')}, {plural(len(snapshot.prompts), 'prompt')}, "
-            f"{plural(len(snapshot.open_events), 'open event')}",
+            f"joined {snapshot.node}: {', '.join(counts)}",
             style="dim",
             soft_wrap=True,
         )
@@ -136,9 +163,11 @@ class WatchView:
         for name, state in snapshot.sources.items():
             if self._wanted(f"{Kind.STATUS}/{name}/{state.state}/"):
                 where.print(f"{clock(time.time()):>9}  {_state_line(name, state)}", style="dim", soft_wrap=True)
-        for message in snapshot.open_events:
-            self._message(message)
-        self._shown = {_number(message) for message in snapshot.open_events}
+        if not self.going_on:
+            for message in snapshot.open_events:
+                self._message(message)
+            self._shown = {_number(message) for message in snapshot.open_events}
+        self.going_on = True
 
     def _wanted(self, topic: str) -> bool:
         return topic.encode("ascii").startswith(self._prefixes)

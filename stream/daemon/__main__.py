@@ -19,6 +19,7 @@ ROLES = {
     "publisher": "stream.daemon.publish",
     "recorder": "stream.daemon.recorder",
     "embedder": "stream.daemon.embedder",
+    "sink": "stream.daemon.sink",
 }
 
 

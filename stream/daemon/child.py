@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 import time
-from types import FrameType
 from typing import Any
 
 import msgspec
@@ -44,14 +43,17 @@ class SourceNote(msgspec.Struct, frozen=True):
     """What the supervisor knows of a source and nobody else can tell.
 
     Attributes:
-        source: name of its `[[sources]]` block.
-        state: `faulted`.
+        source: name of its `[[sources]]` block, or label of its `[[sinks]]` block.
+        state: `faulted`; of a sink any state.
         detail: one line for people.
+        frames, dropped: of a sink, messages that were delivered, and that were refused for good.
     """
 
     source: str
     state: str
     detail: str
+    frames: int = 0
+    dropped: int = 0
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +92,7 @@ class Child:
     Attributes:
         orders: see `Orders`.
         context: the process's ZeroMQ context, terminated at the end of the block.
-        stopping: True once the supervisor, or SIGTERM, has asked for the end.
+        stopping: True once the supervisor has asked for the end.
         released: for a capture, the worker has its last word.
         lost: sources whose capture died, for a worker to end; whoever handles them clears the list.
         statuses: notes for a publisher to publish, repeated while they hold; whoever handles them clears the list.
@@ -113,9 +115,10 @@ class Child:
         self._asked = True  # the first sign of life comes unasked
 
     def __enter__(self) -> Child:
-        # Ctrl-C reaches the whole terminal group; only the supervisor acts on it, and then stops its children in order.
+        # Ctrl-C reaches the whole terminal group, and SIGTERM that of a service: only the supervisor acts on them, and
+        # then stops its children in order. One that went by itself would end what the others go on with.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, self._on_terminate)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         die_with(self.orders.parent)
         self._socket.setsockopt(zmq.ROUTING_ID, self.orders.name.encode())
         self._socket.setsockopt(zmq.LINGER, 500)
@@ -126,9 +129,6 @@ class Child:
         self._socket.close()
         # A process that ends must not wait for a peer that is gone: sockets carry their own linger.
         self.context.term()
-
-    def _on_terminate(self, _number: int, _frame: FrameType | None) -> None:
-        self._stop()
 
     def _stop(self) -> None:
         if self.deadline == math.inf:

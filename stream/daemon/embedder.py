@@ -15,6 +15,7 @@ from models.errors import ModelError
 from models.text import TextCache, TextEmbedder
 from stream.daemon.child import BEAT_S, Child
 from stream.daemon.jobs import EmbedTexts
+from stream.stored import cache_folder
 
 IDLE_S = 600.0
 """Seconds without a text after which it ends."""
@@ -44,8 +45,6 @@ def main(child: Child) -> int:
 
 def _embed(job: EmbedTexts, known: dict[str, TextEmbedder]) -> str:
     """Embed texts into the cache; returns why they could not be, if so."""
-    from stream.service import cache_folder
-
     cache = TextCache(cache_folder() / "text", job.model, job.dim)
     try:
         if job.model not in known:

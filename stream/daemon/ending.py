@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-import subprocess
 import time
 from collections.abc import Callable
 
 from stream.daemon.child import FINISH, STOP
 from stream.daemon.control import Control
-from stream.daemon.process import SILENCE_S, TERMINATE_S, ChildProcess
+from stream.daemon.process import SILENCE_S, ChildProcess
 
 STOP_S = 3.0
 """Seconds for all children together to stop by themselves once told to."""
@@ -53,19 +52,16 @@ class Ending:
         if running and self._stop_at == math.inf:
             self._stop_at = asked + STOP_S
         grace_end = max(self._stop_at, asked + STAGE_STOP_S)
-        for escalate, deadline in (
-            (None, grace_end),
-            (subprocess.Popen.terminate, grace_end + TERMINATE_S),  # the same request once more, by another way
-            (subprocess.Popen.kill, math.inf),
-        ):
-            for child in running:
-                if escalate is not None and child.process is not None:
-                    if escalate is subprocess.Popen.kill:
-                        log.warning("%s did not stop in %.1f s and was ended", child.name, time.monotonic() - asked)
-                    escalate(child.process)
-            while running and time.monotonic() < deadline:
-                self._ask(running, STOP)
-                running = [child for child in running if not child.reap()]
+        while running and time.monotonic() < grace_end:
+            self._ask(running, STOP)
+            running = [child for child in running if not child.reap()]
+        for child in running:
+            if child.process is not None:
+                log.warning("%s did not stop in %.1f s and was ended", child.name, time.monotonic() - asked)
+                child.process.kill()
+        while running:
+            self._ask(running, STOP)
+            running = [child for child in running if not child.reap()]
 
     def _ask(self, children: list[ChildProcess], order: bytes) -> None:
         """Give an order, and hear what they say to it; to be repeated, since one that starts has no socket yet."""

@@ -90,11 +90,17 @@ class WorkerState(msgspec.Struct, frozen=True):
         state: `started`, `running` (repeated, for a publisher that was started again) or `stopped`.
         digest: of its prompts.
         prompts: what it watches for, in the order of the scores' columns.
+        open: all events that have not ended, each as it was last told; after everything that was told of them.
+        told: number of the last event that was told (see `stream.daemon.outbox`), 0 for none.
+        settled: of those up to this number none is kept any more.
     """
 
     state: str
     digest: str
     prompts: tuple[PromptInfo, ...] = ()
+    open: tuple[Event, ...] = ()
+    told: int = 0
+    settled: int = 0
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -124,6 +130,20 @@ class Measured(msgspec.Struct, frozen=True):
     unsent: int
 
 
+class Taken(msgspec.Struct, frozen=True):
+    """What the publisher says to a worker, whose events it numbers.
+
+    Attributes:
+        number: all events up to this one were taken, and published.
+        committed: all up to this one are in the journal.
+        again: send again what follows `number`.
+    """
+
+    number: int
+    committed: int
+    again: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """Where a frame was when, in ns on the monotonic clock that all processes of a machine share.
@@ -149,8 +169,10 @@ Message = (
 )
 
 _STAMP = struct.Struct("<4q")
+_NUMBER = struct.Struct("<2q")
 _TAGS = {Event: b"E", Suppression: b"W", Status: b"s", WorkerState: b"w", Turn: b"t", Measured: b"m"}
 _encoder = msgspec.msgpack.Encoder()
+_TAKEN = msgspec.msgpack.Decoder(Taken)
 _DECODERS: dict[bytes, msgspec.msgpack.Decoder[Any]] = {
     tag: msgspec.msgpack.Decoder(kind)
     for tag, kind in (
@@ -244,6 +266,29 @@ def stamped(parts: list[bytes], stamp: Stamp) -> list[bytes]:
 def stamp_of(parts: list[bytes]) -> Stamp | None:
     """The stamp of a message, if it has one."""
     return Stamp(*_STAMP.unpack(parts[0][1:])) if len(parts[0]) == 1 + _STAMP.size else None
+
+
+def numbered(event: bytes, previous: int, number: int) -> list[bytes]:
+    """An event as the second of `encode`'s frames, with its number and that of the one kept before it."""
+    return [_TAGS[Event] + _NUMBER.pack(previous, number), event]
+
+
+def numbers_of(parts: list[bytes]) -> tuple[int, int] | None:
+    """The previous and the own number of a message, if it has them."""
+    if len(parts[0]) != 1 + _NUMBER.size:
+        return None
+    previous, number = _NUMBER.unpack(parts[0][1:])
+    return previous, number
+
+
+def encode_taken(taken: Taken) -> bytes:
+    """Acknowledgement to bytes."""
+    return _encoder.encode(taken)
+
+
+def decode_taken(body: bytes) -> Taken:
+    """Bytes to acknowledgement."""
+    return _TAKEN.decode(body)
 
 
 def renamed(frame: SkeletonFrame, source: str) -> SkeletonFrame:

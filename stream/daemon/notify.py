@@ -29,6 +29,7 @@ class Notifier:
         self._address = environment.get("NOTIFY_SOCKET", "")
         self._socket: socket.socket | None = None
         self._status = ""
+        self._failing = False
         self._next_life = 0.0
         self.interval_s = _interval_s(environment)
 
@@ -70,7 +71,11 @@ class Notifier:
         try:
             self._socket.sendto(message.encode(), address)
         except OSError as error:
-            log.warning("%s could not be told to the service manager (%s)", message.split("=")[0], error.strerror)
+            if not self._failing:  # once: what is tried several times a minute may fail for months
+                log.warning("%s could not be told to the service manager (%s)", message.split("=")[0], error.strerror)
+            self._failing = True
+        else:
+            self._failing = False
 
 
 def _interval_s(environment: Mapping[str, str]) -> float:

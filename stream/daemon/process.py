@@ -20,8 +20,6 @@ SILENCE_S = 10.0
 START_SILENCE_S = 60.0
 """The same before its first answer, and before a capture's first frame: importing torch or loading a pose network from
 a cold disk, on a busy machine, takes its time."""
-TERMINATE_S = 0.5
-"""Seconds to heed SIGTERM."""
 LASTING_S = 60.0
 """A child that lived this long did not fail at once: its restarts are counted anew."""
 MAX_RESTARTS = 5
@@ -76,7 +74,7 @@ class ChildProcess:
     died: bool = False
     released: bool = False
     counts: dict[str, Any] = field(default_factory=dict)
-    _kill_at: float | None = None
+    _killed: bool = False
 
     @property
     def _loading(self) -> bool:
@@ -93,7 +91,8 @@ class ChildProcess:
         self.started = self.seen = now
         self.alive = self.ready = self.released = False
         self.counts = {}
-        self.restart_at = self._kill_at = None
+        self.restart_at = None
+        self._killed = False
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "stream.daemon", self.role],
@@ -117,25 +116,22 @@ class ChildProcess:
         self.seen, self.alive = now, True
 
     def look(self, now: float) -> bool:
-        """Whether the process, which should run, is gone; one that hangs is told to go, then made to."""
+        """Whether the process, which should run, is gone; one that hangs is killed."""
         if self.process is None:
             return False
         if (code := self.process.poll()) is not None:
             self._ended(code, now)
             return True
-        if self._kill_at is not None:
-            if now >= self._kill_at:
-                self.process.kill()
-        elif now - self.seen > (SILENCE_S if self.alive and not self._loading else START_SILENCE_S):
+        if not self._killed and now - self.seen > (SILENCE_S if self.alive and not self._loading else START_SILENCE_S):
             log.error("%s hangs: no sign of life for %.0f s; stopping it", self.name, now - self.seen)
-            self.process.terminate()
-            self._kill_at = now + TERMINATE_S
+            self.process.kill()
+            self._killed = True
         return False
 
     def _ended(self, code: int, now: float) -> None:
         """Note that the process exited while it should not have been stopped, and when to start it again, if ever."""
-        hung = self._kill_at is not None
-        self.process = self._kill_at = None
+        hung, self._killed = self._killed, False
+        self.process = None
         self.trouble = "hung" if hung else f"died of signal {-code}" if code < 0 else f"ended with exit code {code}"
         if not hung and ((self.finite and code in (0, REFUSED)) or (code == REFUSED and not self.proven)):
             self.code = code

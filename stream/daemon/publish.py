@@ -10,7 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +18,36 @@ import msgspec
 import zmq
 
 from stream import messages as wire
-from stream.config import Publish
+from stream.config import Config
 from stream.config_file import parse_config
 from stream.daemon.child import BEAT_S, Child, SourceNote, is_live
 from stream.daemon.flow import Flow
+from stream.daemon.intake import Intake
 from stream.daemon.jobs import Answer
-from stream.daemon.links import Measured, Message, Status, Turn, WorkerState, decode
+from stream.daemon.links import Measured, Message, Status, Taken, Turn, WorkerState, decode, encode_taken, numbers_of
+from stream.daemon.open_events import OpenEvents, end
+from stream.daemon.state_folder import state_path
 from stream.daemon.waiting import Waiting
+from stream.durable_journal import DurableJournal
 from stream.errors import PosewireError
 from stream.events import Suppression
-from stream.faults import FaultWatch
+from stream.faults import EVENTS_LOST, FaultWatch, JournalFault
+from stream.journal_store import JournalStore
 from stream.pipeline import Output
 from stream.prompts import prompt_infos
 from stream.publisher import Publisher
 from stream.query import PromptInfo
 from stream.roles import Role
+from stream.security.memory import MemoryGuard, limit_process
+from stream.security.settings import door
 from stream.sinks import WireSink
 from stream.sockets import PublisherSockets
 from stream.structs import MAX_RATE, MAX_TEXT, EventData, SourceState
-from stream.types import Clip, EndReason, Event, Phase, Scores, SkeletonFrame
+from stream.types import Clip, EndReason, Event, EventKind, Scores, SkeletonFrame
+from stream.wire_events import event_of
 
+JOURNAL = "journal.db"
+"""Name of the journal's file in the state folder."""
 MAX_MESSAGES = 500
 """Messages taken before the public sockets are looked after again."""
 FAULTED = "faulted"
@@ -48,14 +58,22 @@ NOTE_S = 3.0
 log = logging.getLogger(__name__)
 
 
-def public_sockets(publisher: Publisher, settings: Publish) -> PublisherSockets:
-    """The sockets that a configuration asks for; not yet bound."""
+def public_sockets(publisher: Publisher, config: Config, guard: MemoryGuard | None = None) -> PublisherSockets:
+    """The sockets that a configuration asks for; not yet bound.
+
+    Raises:
+        StateError: there is no folder for keys.
+        KeyFileError: the keys are not in order.
+    """
+    settings = config.publish
     sockets = PublisherSockets(
         publisher,
         events=settings.events,
         query=settings.query,
         skeletons=settings.skeletons or None,
         heartbeat_s=settings.heartbeat_s,
+        door=door(config),
+        guard=guard,
     )
     sockets.role = Role.CONTROL if settings.control else Role.READ
     return sockets
@@ -65,18 +83,23 @@ def main(child: Child) -> int:
     """Run the publisher until it is stopped and its inlet is empty."""
     orders = child.orders
     config = parse_config(orders.config, Path(orders.config_path))
-    publisher = Publisher(config.node.name)
+    limit_process()
+    store = JournalStore(state_path(config.node) / JOURNAL, config.journal.keep_events, config.journal.keep_days)
+    publisher = Publisher(config.node.name, journal=DurableJournal(store, orders.salt))
     prompts = prompt_infos([entry.prompt() for entry in config.prompts])
     publisher.set_prompts(prompts, "")  # the worker tells the digest when it has embedded them
-    inlet = child.context.socket(zmq.PULL)
+    inlet = child.context.socket(zmq.ROUTER)
     inlet.setsockopt(zmq.RCVHWM, 10_000)
+    inlet.setsockopt(zmq.LINGER, 0)
     live = [entry.name for entry in config.sources if is_live(entry)]
-    faults = FaultWatch(live, config.capture.fault_after_s, salt=publisher.epoch)
-    with inlet, public_sockets(publisher, config.publish) as sockets:
+    sinks = [sink.label for sink in config.sinks]
+    faults = FaultWatch(live, config.capture.fault_after_s, salt=publisher.epoch, sinks=sinks)
+    with closing(publisher.journal), inlet, public_sockets(publisher, config, MemoryGuard()) as sockets:
         inlet.bind(orders.outputs)
         outlet = Outlet(child, publisher, sockets, prompts, faults)
         waiting = Waiting(child, publisher, sockets)
         sockets.forward = waiting.ask
+        outlet.look()
         notice = child.notice
         sockets.send(publisher.publish_status(config.node.name, "running", detail=notice))
         told: dict[str, Any] = {}
@@ -88,7 +111,7 @@ def main(child: Child) -> int:
             child.beat(seqs=publisher.seqs(), **told)
             taken = 0
             while taken < MAX_MESSAGES and inlet.poll(10 if not taken else 0):
-                outlet.put(decode(inlet.recv_multipart()))
+                outlet.receive(inlet.recv_multipart())
                 taken += 1
             for job in child.take_jobs():
                 if isinstance(job, Answer):
@@ -99,6 +122,8 @@ def main(child: Child) -> int:
                 notice = child.notice
                 sockets.send(publisher.publish_status(config.node.name, "running", detail=notice[:MAX_TEXT]))
             sockets.serve()
+            if (said := outlet.reply()) is not None:
+                _say(inlet, *said)
             # The worker's last word can still be on its way when its process is gone.
             if child.stopping and (outlet.worker_stopped or time.monotonic() > child.deadline) and not taken:
                 break
@@ -106,6 +131,12 @@ def main(child: Child) -> int:
         outlet.close(EndReason.SHUTDOWN)
         sockets.send(publisher.publish_status(config.node.name, "stopped"))
     return 0
+
+
+def _say(inlet: zmq.Socket[bytes], worker: str, said: Taken) -> None:
+    """Tell a worker what was taken; one that is gone, or hears nothing, is told more another time."""
+    with suppress(zmq.Again):
+        inlet.send_multipart([worker.encode(), encode_taken(said)], zmq.NOBLOCK)
 
 
 class Outlet:
@@ -132,9 +163,11 @@ class Outlet:
         self._child = child
         self._publisher = publisher
         self._wire = WireSink(publisher, prompts, [sockets.send, self._tell], skeletons=True)
-        self._open: dict[str, Event] = {}
-        """Of the worker's events; faults are not the worker's."""
+        self._events = OpenEvents()
+        """The worker's; faults are not."""
+        self._intake = Intake(*publisher.journal.committed)
         self._faults = faults
+        self._journal_fault = JournalFault(publisher.node, salt=publisher.epoch)
         self._noted: dict[str, float] = {}
         """By source, the monotonic time of the supervisor's last note."""
         self._flow = Flow()
@@ -142,6 +175,25 @@ class Outlet:
         # Wall time that never jumps: what lasts ten minutes must not seem to last an hour as the clock is set.
         self._clock_offset = time.time_ns() - time.monotonic_ns()
         self.worker_stopped = False
+
+    def receive(self, parts: list[bytes]) -> None:
+        """Publish what came from a worker, behind its name; its events once and in order."""
+        run, message, numbers = parts[0].decode(), decode(parts[1:]), numbers_of(parts[1:])
+        if isinstance(message, WorkerState):
+            whole = self._intake.state(run, message.told, message.settled)
+            if run == self._intake.run:
+                self._worker(message, whole)
+        elif numbers is None:
+            self.put(message)
+        elif self._intake.take(run, *numbers):
+            self.put(message)
+            if run == self._intake.run:
+                self._publisher.journal.note(run, numbers[1])
+
+    def reply(self) -> tuple[str, Taken] | None:
+        """Return what is to be said now to which worker, if anything; to be called after a commit."""
+        said = self._intake.reply(self._publisher.journal.committed)
+        return None if said is None else (self._intake.run, said)
 
     def put(self, message: Message) -> None:
         """Publish one message of the worker."""
@@ -156,21 +208,24 @@ class Outlet:
             self._worker(message)
         elif isinstance(message, Clip | Suppression):
             self._keep(message)
+        elif isinstance(message, Event):
+            self._publish_all(self._events.take(message))
         elif not isinstance(message, SkeletonFrame) and not self._foreign(message):
             self._publish(message)
-        if isinstance(message, Event):
-            if message.phase is Phase.END:
-                self._open.pop(message.id, None)
-            else:
-                self._open[message.id] = message
 
     def look(self) -> None:
-        """Publish what the supervisor notes, and the faults that are due."""
+        """Publish what the supervisor notes, what earlier publishers left open, and the faults that are due."""
+        self._look_back()
         notes = list(self._child.statuses)
         self._child.statuses.clear()
         for note in notes:
             self._note(note)
-        self._tell_faults(self._faults.tick(self._now))
+        self._publish_all(self._faults.tick(self._now))
+        journal = self._publisher.journal
+        if journal.broken:
+            self._publish_all(self._journal_fault.broken(journal.broken, self._now))
+            journal.broken = ""
+        self._publish_all(self._journal_fault.look(journal.trouble, self._now))
 
     def summary(self) -> dict[str, Any]:
         """How things are, for the supervisor to show: sources, people, how fast recordings play, latencies, losses."""
@@ -184,18 +239,32 @@ class Outlet:
 
     def close(self, reason: EndReason) -> None:
         """End everything that is open."""
-        self.close_events(reason)
-        self._tell_faults(self._faults.end_all(self._now, reason))
+        self._publish_all(self._events.end_all(reason))
+        self._publish_all(self._faults.end_all(self._now, reason))
+        self._publish_all(self._journal_fault.end(self._now, reason))
 
-    def close_events(self, reason: EndReason) -> None:
-        """End the events that are open, as nobody else will."""
-        for event in list(self._open.values()):
-            self.put(replace(event, phase=Phase.END, t_end=event.t, reason=reason))
+    def _look_back(self) -> None:
+        """Go on with the events that earlier publishers of this run left open, and end those of other runs."""
+        left, others = self._publisher.journal.take_left()
+        for envelope in left:
+            try:
+                event = event_of(envelope)
+            except PosewireError as error:
+                log.error("not ended: %s", error)
+                continue
+            if event.id in self._events:
+                continue
+            if not others and (event.kind is not EventKind.FAULT or event.name == EVENTS_LOST):
+                self._events.restore(event)
+            elif others or not self._faults.restore(event):
+                self._publish(end(event, EndReason.CRASH))
+        self._publisher.journal.adopt()
 
-    def _worker(self, worker: WorkerState) -> None:
-        self.worker_stopped = worker.state == "stopped"
-        if worker.state == "started":  # one that starts has no events: what is open belongs to a dead one
-            self.close_events(EndReason.CRASH)
+    def _worker(self, worker: WorkerState, whole: bool = True) -> None:
+        """Take note of how the worker is; `whole`: and all events that it told before this are here."""
+        if whole:
+            self.worker_stopped = worker.state == "stopped"
+            self._publish_all(self._events.reconcile(worker.open))  # one that starts has none
         if self._publisher.prompts_digest != worker.digest:
             self._publisher.set_prompts(worker.prompts, worker.digest)
             self._wire.set_prompts(worker.prompts)
@@ -222,9 +291,13 @@ class Outlet:
     def _note(self, note: SourceNote) -> None:
         """Publish what only the supervisor knows of a source; it is repeated, but published once."""
         self._noted[note.source] = time.monotonic()
-        known = self._publisher.sources.get(note.source, SourceState(note.state, "", 0, 0, 0.0))
-        noted = msgspec.structs.replace(known, state=note.state, detail=note.detail[:MAX_TEXT], rate_hz=0.0)
-        if self._publisher.sources.get(note.source) != noted:
+        known = self._publisher.sources.get(note.source)
+        noted = SourceState(note.state, note.detail[:MAX_TEXT], note.frames, note.dropped, 0.0)
+        if known is not None and not note.frames:
+            noted = msgspec.structs.replace(noted, frames=known.frames, dropped=known.dropped)
+        if known is not None and (known.state, known.detail) == (noted.state, noted.detail):
+            self._publisher.sources[note.source] = noted
+        else:
             self._flow.gone(note.source)
             self._change(note.source, noted)
 
@@ -240,13 +313,13 @@ class Outlet:
             )
         except PosewireError as error:
             log.error("not published: %s", error)
-        self._tell_faults(self._faults.status(source, state.state, state.detail, self._now))
+        self._publish_all(self._faults.status(source, state.state, state.detail, self._now))
 
     @property
     def _now(self) -> int:
         return time.monotonic_ns() + self._clock_offset
 
-    def _tell_faults(self, events: Sequence[Event]) -> None:
+    def _publish_all(self, events: Sequence[Event]) -> None:
         for event in events:
             self._publish(event)
 

@@ -83,8 +83,8 @@ def held_state(node: Node) -> Iterator[Path]:
                 f"{folder}: cannot be locked ({error.strerror}); expected a file system with locks as node.state"
             ) from None
         lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
+        with suppress(OSError):  # a full disk: the lock holds without a name on it
+            os.write(lock.fileno(), f"{os.getpid()}\n".encode())
         yield folder
 
 
@@ -136,7 +136,8 @@ def socket_folder(state: Path | None = None) -> Iterator[Path]:
 
 
 def _new_folder() -> Path:
-    for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):
+    # tempfile.gettempdir() would raise where there is no room in any folder that it knows.
+    for base in (os.environ.get("XDG_RUNTIME_DIR"), os.environ.get("TMPDIR"), "/tmp", "/var/tmp"):
         if not base or len(os.fsencode(base)) > SOCKET_PATH_LIMIT - 40:
             continue
         try:

@@ -15,6 +15,7 @@ import math
 import os
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -31,15 +32,20 @@ from stream.daemon.notify import Notifier
 from stream.daemon.process import FAULTED_PAUSE_S, ChildProcess
 from stream.daemon.prompt_desk import PromptDesk
 from stream.daemon.signals import stopped_by_signals
+from stream.daemon.sink_note import sink_note
 from stream.daemon.state_folder import held_state, socket_folder
 from stream.daemon.text_helper import NAME as EMBEDDER
 from stream.daemon.text_helper import TextHelper
 from stream.prompt_store import PromptStore
+from stream.security.settings import sink_keys
 
 AWAY_S = 2.0
 """A loop that took this long was stopped itself (Ctrl-Z): the children's silence means nothing."""
 TELL_S = 1.0
 """Seconds between two notes on the same faulted source, for a publisher that started again."""
+AT_ONCE, STARTING_S = 4, 3.0
+"""Captures that start at the same time, and for how long one that shows no life counts as one of them. With 64 at once
+on two busy cores neither they nor the worker showed life in time, and all were taken to hang."""
 JOB_WORDS = frozenset({"prepared", "missing", "refused", "changed", "tried", "embedded"})
 """What children say of jobs (see `stream.daemon.jobs`)."""
 COUNTS = {"filling": "windows not yet full"}
@@ -91,7 +97,8 @@ class Supervisor:
             for index, entry in enumerate(config.sources)
         ]
         self._publishers = [] if recording else [ChildProcess("publisher", "publisher")]
-        self._children = [*self._publishers, self._consumer, *self._captures]
+        self._sinks = [] if recording else [ChildProcess(sink.label, "sink") for sink in config.sinks]
+        self._children = [*self._publishers, self._consumer, *self._sinks, *self._captures]
         self._salt = secrets.token_hex(8)
         self._looked = self._next_tell = 0.0
         self._notifier = Notifier()
@@ -116,10 +123,13 @@ class Supervisor:
 
         Raises:
             StateError: another daemon uses the state folder, or it cannot be used.
+            KeyFileError: there are sinks, and no key for them.
         """
         state = nullcontext() if self._recording else held_state(self._config.node)
         again = self.reload if self._read else None
         with state as kept, socket_folder(kept) as folder, stopped_by_signals(self.stop, again):
+            if self._sinks:
+                sink_keys(self._config)  # here, so that several do not make it at once
             self._texts = TextHelper(
                 lambda child: self._orders(child, folder), lambda *job: control.give([job[0]], job[1])
             )
@@ -144,17 +154,17 @@ class Supervisor:
 
     def _watch(self, control: Control, folder: Path) -> None:
         """Start the children in the order of the flow and look after them, until there is a reason to end."""
-        for child in (*self._publishers, self._consumer):
+        for child in (*self._publishers, self._consumer, *self._sinks):
             self._start(child, folder)
         while self._going and not self._consumer.ready:
             self._turn(control, folder)
             if self._consumer.code == REFUSED and self._desk is not None and self._desk.without_overlay():
                 self._consumer.code = None
                 self._start(self._consumer, folder)
-        for capture in self._captures if self._going else ():
-            self._start(capture, folder)
+        waiting = deque(self._captures)
         deadline = math.inf
         while self._going and any(child.code is None for child in self._captures):
+            self._start_some(waiting, folder)
             self._turn(control, folder)
             if self._seconds and deadline == math.inf and any(c.counts.get("frames") for c in self._captures):
                 deadline = time.monotonic() + self._seconds
@@ -167,6 +177,14 @@ class Supervisor:
     def _going(self) -> bool:
         """False once asked to stop, or once a child that all need has refused to start: again would be no use."""
         return not self._stopping and all(child.code is None for child in (*self._publishers, self._consumer))
+
+    def _start_some(self, waiting: deque[ChildProcess], folder: Path) -> None:
+        """Start as many of the captures that wait for it as may start at the same time."""
+        now = time.monotonic()
+        starting = [one for one in self._captures if one.process and not one.alive and now - one.started < STARTING_S]
+        while waiting and len(starting) < AT_ONCE:
+            starting.append(waiting.popleft())
+            self._start(starting[-1], folder)
 
     def _start(self, child: ChildProcess, folder: Path) -> None:
         child.start(self._orders(child, folder), time.monotonic())
@@ -247,6 +265,9 @@ class Supervisor:
             self._next_tell = now + TELL_S
             if self._desk is not None:
                 control.order(self._publishers, NOTICE + self._desk.notice.encode())
+            for child in self._sinks:
+                if (told := sink_note(child)) is not None:
+                    control.order(self._publishers, STATUS + msgspec.json.encode(told))
             for child in faulted:
                 if child.source >= 0:
                     detail = f"its capture process {child.trouble}; tried again every {FAULTED_PAUSE_S:.0f} s"
@@ -262,7 +283,7 @@ class Supervisor:
         # In the order of the flow: what a stage has taken, the next one still gets.
         ending = Ending(control, lambda: self._stopping, self._notifier.alive)
         before: list[ChildProcess] = []
-        for stage in (self._captures, [self._consumer], self._publishers):
+        for stage in (self._captures, [self._consumer], self._publishers, self._sinks):
             ending.end(stage, before)
             before = stage
         control.listen(100)  # what they said last

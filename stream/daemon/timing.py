@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 
 from stream.daemon.links import Stamp, Turn
+from stream.encoding import Encoder, Stepper
 from stream.latency import Histogram
-from stream.pipeline import Encoder, Output
+from stream.pipeline import Output
 from stream.types import NANOSECONDS, Float32Array, Scores, SkeletonFrame, Tracked
 
 STAGES = ("capture", "pose", "queue", "window", "encode")
@@ -15,14 +16,18 @@ STAGES = ("capture", "pose", "queue", "window", "encode")
 
 
 class TimedEncoder:
-    """An encoder that tells when it ran.
+    """An encoder, of windows or of streams, that tells when it ran.
+
+    Args:
+        encoder: of windows.
+        states: of streams; needed by `step` and `clear` alone.
 
     Attributes:
         runs: start and end of each run, in ns of the monotonic clock; whoever reads them clears the list.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
+    def __init__(self, encoder: Encoder, states: Stepper | None = None) -> None:
+        self._encoder, self._states = encoder, states
         self.runs: list[tuple[int, int]] = []
 
     def encode(self, x: Float32Array, mask: Float32Array) -> Float32Array:
@@ -31,6 +36,20 @@ class TimedEncoder:
         features = self._encoder.encode(x, mask)
         self.runs.append((start, time.monotonic_ns()))
         return features
+
+    def step(self, keys: Sequence[int], x: Float32Array, mask: Float32Array) -> Float32Array:
+        """The next rows (N, G stride, V, 3) of streams, and masks, to features (N, G, D)."""
+        if self._states is None:
+            raise RuntimeError("this encoder knows windows alone")
+        start = time.monotonic_ns()
+        features = self._states.step(keys, x, mask)
+        self.runs.append((start, time.monotonic_ns()))
+        return features
+
+    def clear(self, key: int) -> None:
+        """Forget a stream."""
+        if self._states is not None:
+            self._states.clear(key)
 
 
 class Timing:

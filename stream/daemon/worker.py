@@ -13,15 +13,17 @@ import zmq
 from stream.config import Config
 from stream.config_file import parse_config
 from stream.console import unfamiliar_prompts
-from stream.daemon.child import LINGER_MS, Child
+from stream.daemon.child import BEAT_S, LINGER_MS, Child
 from stream.daemon.links import FINAL, Measured, Message, Status, WorkerState, decode, encode, stamp_of
+from stream.daemon.outbox import Outbox, connect
 from stream.daemon.prompt_work import PromptWork
 from stream.daemon.timing import TimedEncoder, Timing
 from stream.event_clips import ClipKeeper
+from stream.faults import events_lost
 from stream.pipeline import Output
 from stream.prompts import prompt_infos
 from stream.service import Service, load_service
-from stream.types import Clip, EndReason, Event, Example, Scores, SkeletonFrame, Tracked
+from stream.types import Clip, EndReason, Event, Example, Phase, Scores, SkeletonFrame, Tracked
 
 MAX_FRAMES = 64
 """Messages taken in one turn: bounds the latency of a stop, the memory of a batch, and how long a source that floods
@@ -41,11 +43,9 @@ def main(child: Child) -> int:
     orders = child.orders
     config = parse_config(orders.config, Path(orders.config_path))
     service = load_service(config, salt=orders.salt)
-    service.recogniser.warm_up(min(config.model.max_batch, MAX_FRAMES))
-    inlet, outlet = child.context.socket(zmq.PULL), child.context.socket(zmq.PUSH)
+    service.warm_up(min(config.model.max_batch, MAX_FRAMES))
+    inlet, outlet = child.context.socket(zmq.PULL), connect(child.context, LINGER_MS)
     inlet.setsockopt(zmq.RCVHWM, 16)  # what waits longer must wait where the oldest can be dropped
-    outlet.setsockopt(zmq.SNDHWM, 10_000)
-    outlet.setsockopt(zmq.LINGER, LINGER_MS)
     with inlet, outlet:
         inlet.bind(orders.frames)
         outlet.connect(orders.outputs)
@@ -61,7 +61,7 @@ class Worker:
         config: what to publish.
         service: what to run.
         inlet: bound PULL socket of frames and source statuses.
-        outlet: PUSH socket to the publisher.
+        outlet: DEALER socket to the publisher.
     """
 
     def __init__(
@@ -70,18 +70,23 @@ class Worker:
         self._child = child
         self._service = service
         self._pipeline = service.pipeline
-        encoder = TimedEncoder(self._pipeline.encoder)
+        encoder = TimedEncoder(self._pipeline.encoder, self._pipeline.states)
         self._pipeline.encoder = encoder
+        if self._pipeline.states is not None:
+            self._pipeline.states = encoder
         self._timing = Timing(encoder)
         self._inlet = inlet
         self._outlet = outlet
+        self._outbox = Outbox(outlet)
+        self._node = config.node.name
         self._last: dict[str, Status] = {}
         self._running = {source.name for source in config.sources} - set(child.orders.ended)
-        self._sent = (Tracked, Scores, Event, Example) if config.publish.skeletons else (Event, Example)
+        self._sent = (Tracked, Scores, Example) if config.publish.skeletons else (Example,)
         self._clips = ClipKeeper(service.recogniser.digest) if config.regressions.path else None
         self._complaints: set[str] = set()
         self._undated: frozenset[str] = frozenset()
         self._withheld = 0
+        self._open: dict[str, Event] = {}
         self._unsent = 0
         self._untold = 0
 
@@ -101,6 +106,7 @@ class Worker:
             self._turn(timeout_ms=0 if work.busy else 20)
             work.turn()
             self._service = work.service
+            self._look_after_outbox()
             for source in self._child.lost:
                 self._lose(source)
             self._child.lost.clear()
@@ -117,8 +123,32 @@ class Worker:
         self._tell_withheld()
         self._keep()
         self._tell_measured()
-        self._tell_state("stopped")
         self._child.tell("beat", **self._pipeline.counts, unsent=self._unsent)
+        self._leave()
+
+    def _leave(self) -> None:
+        """Say that this was all, until the publisher has it, which may have to be started again first."""
+        deadline = time.monotonic() + LINGER_MS / 1000
+        self._tell_state("stopped")
+        while not self._outbox.all_taken and time.monotonic() < deadline:
+            self._child.beat(**self._pipeline.counts, unsent=self._unsent)
+            if self._outlet.poll(round(1000 * BEAT_S)):
+                self._look_after_outbox()
+            else:
+                self._tell_state("stopped")
+        self._tell_state("stopped")  # behind what was sent again
+        if not self._outbox.all_taken:
+            self._outlet.setsockopt(zmq.LINGER, 0)
+
+    def _look_after_outbox(self) -> None:
+        """Take in what the publisher has by now, send what it lacks, and tell of what had to be dropped."""
+        self._outbox.hear()
+        self._outbox.flush()
+        if lost := self._outbox.take_lost():
+            self._unsent += lost
+            self._untold += lost
+            for event in events_lost(self._node, lost, time.time_ns(), salt=self._child.orders.salt):
+                self._outbox.put(event)
 
     def _keep(self) -> None:
         """Keep the prototypes; a disk that is full costs what was learned, and nothing else."""
@@ -158,7 +188,8 @@ class Worker:
 
     def _tell_state(self, state: str) -> None:
         prompts = self._pipeline.prompts
-        self._send(WorkerState(state, prompts.digest, tuple(prompt_infos(prompts.prompts))))
+        infos, still_open = tuple(prompt_infos(prompts.prompts)), tuple(self._open.values())
+        self._send(WorkerState(state, prompts.digest, infos, still_open, self._outbox.told, self._outbox.settled))
 
     def _tell_withheld(self) -> None:
         """Tell which starts were withheld since the last time."""
@@ -228,7 +259,12 @@ class Worker:
 
     def _emit(self, outputs: Sequence[Output]) -> None:
         for output in outputs:
-            if isinstance(output, self._sent):
+            if isinstance(output, Event):
+                self._open.pop(output.id, None)
+                if output.phase is not Phase.END:
+                    self._open[output.id] = output
+                self._outbox.put(output)
+            elif isinstance(output, self._sent):
                 self._send(output)
             if self._clips is not None:
                 self._send_clips(self._clips.take(output))
@@ -238,15 +274,11 @@ class Worker:
             self._send(clip)
 
     def _send(self, message: Message) -> bool:
-        """Send to the publisher; while it restarts, the socket holds 10,000 messages, and what is beyond is counted."""
-        deadline = time.monotonic() + (1.0 if isinstance(message, Event) else 0.0)
-        while True:
-            try:
-                self._outlet.send_multipart(encode(message), zmq.NOBLOCK)
-                return True
-            except zmq.Again:
-                if time.monotonic() >= deadline:
-                    self._unsent += 1
-                    self._untold += 1
-                    return False
-                time.sleep(0.005)
+        """Send to the publisher what may be lost; what its socket does not take while it restarts is counted."""
+        try:
+            self._outlet.send_multipart(encode(message), zmq.NOBLOCK)
+        except zmq.Again:
+            self._unsent += 1
+            self._untold += 1
+            return False
+        return True

@@ -13,6 +13,7 @@ import numpy as np
 from stream.errors import SourceError
 from stream.secrets import redact
 from stream.sources.base import EndOfSource, Source, SourceHung, SourceTimeout
+from stream.sources.frame_check import frame_fault
 from stream.sources.still import StillWatch
 from stream.types import NANOSECONDS, NO_TRACK, SkeletonFrame
 
@@ -30,7 +31,8 @@ CLOSE_S = 1.0
 class Reconnecting(Source):
     """A live source that never ends: what breaks is opened again, by a thread, so that no `read` waits for it.
 
-    The source is opened again when it has no new frame for `stall_s`, and after a SourceError or its end. The pauses
+    The source is opened again when it has no new frame for `stall_s`, after a SourceError or its end, and after a frame
+    that is none (see `stream.sources.frame_check`), which would harm the other sources further on. The pauses
     before each attempt double from 0.5 to 30 s, less up to half of it at random, so that the cameras behind one switch
     do not all come at once. It is lost from then on until its next frame.
 
@@ -144,7 +146,9 @@ class Reconnecting(Source):
         except SourceError as error:
             self._lose(str(error))
         else:
-            return self._checked(frame)
+            if not (fault := frame_fault(frame)):
+                return self._checked(frame)
+            self._lose(str(SourceError(self.name, fault)))
         raise SourceTimeout
 
     def close(self) -> None:

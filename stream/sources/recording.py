@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -42,6 +43,7 @@ from typing import BinaryIO, Self
 
 import numpy as np
 
+from models.whole_file import open_new
 from stream.errors import PosewireError, SourceError
 from stream.layouts import layout
 from stream.sources.base import RecordedSource
@@ -67,21 +69,23 @@ _log = logging.getLogger(__name__)
 
 
 class RecordingWriter:
-    """Appends frames to a new recording; a context manager.
+    """Appends frames to a new recording, of mode 0600; a context manager.
 
     Args:
         path: the file to make.
-        overwrite: replace a file that exists.
+        overwrite: replace a file that exists; a link is replaced, not followed.
 
     Raises:
-        PosewireError: the file exists or cannot be made.
+        PosewireError: the file exists, is something else than a file, or cannot be made.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self.path = path
         self.records = 0
         try:
-            self._stream: BinaryIO = path.open("wb" if overwrite else "xb")
+            if overwrite:
+                _make_way(path)
+            self._stream: BinaryIO = open_new(path, 0o600)
         except FileExistsError:
             raise PosewireError(f"{path}: exists already; expected a new file, or leave to overwrite it") from None
         except OSError as error:
@@ -156,6 +160,22 @@ def pack_recording(frames: Iterable[SkeletonFrame], most: int) -> bytes:
             break
         parts.append(record)
     return b"".join(parts)
+
+
+def _make_way(path: Path) -> None:
+    """Remove a file or a link; not a pipe or a device, which a removal would do harm to.
+
+    Raises:
+        PosewireError: it is something else.
+        OSError: it cannot be removed.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
+        raise PosewireError(f"{path}: is no regular file; expected the name of a recording")
+    path.unlink()
 
 
 def _head() -> bytes:

@@ -99,7 +99,7 @@ def test_a_driver_that_hangs_does_not_hang_the_check(tmp_path: Path, monkeypatch
     path = tmp_path / "c.toml"
     path.write_text('[[sources]]\nkind = "video"\nname = "cam"\ncamera = 0\n')
     config = load_config(path)
-    task = {"config": config.model_dump(mode="json"), "path": str(path), "source": 0}
+    task = {"config": config.model_dump(mode="json"), "path": str(path), "source": 0, "first_frame_s": 10.0}
     start = time.monotonic()
     found = probe.probe_all([task], limit_s=5.0)[0]
     assert time.monotonic() - start < 60
@@ -152,6 +152,7 @@ def test_what_was_found_is_told_in_one_line(tmp_path: Path, found: dict[str, obj
 def test_cameras_without_images_are_wrong_and_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("cv2", reason="OpenCV cannot be imported", exc_type=ImportError)
     monkeypatch.setenv("PYTHONPATH", nobody_seen(tmp_path / "stand-in"))
+    monkeypatch.setattr(check, "FIRST_FRAME_S", 4.0)
     silent, damaged = CameraServer(), CameraServer()
     silent.silent = damaged.damaged = True
     path = tmp_path / "c.toml"
@@ -164,7 +165,7 @@ def test_cameras_without_images_are_wrong_and_said_so(tmp_path: Path, monkeypatc
         )
         first, second = tried(load_config(path), path)
     assert re.fullmatch(r"wrong: silent: .*; expected .*", first)
-    assert second == "wrong: damaged: opens, but gave no frame in 10 s; expected images"
+    assert second == "wrong: damaged: opens, but gave no frame in 4 s; expected images"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stream.config import BLOCKS, Config, ExamplesSection, Regressions
-from stream.config_file import ConfigError, load_config, parse_config
+from stream.config_file import MAX_FILE, MAX_TOLD, ConfigError, load_config, parse_config
 from stream.config_sources import KINDS, AzureKinectSource, FileSource, KinectV2Source, VideoSource
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ def test_the_commented_file_holds_the_defaults_and_every_setting() -> None:
     data = tomllib.loads(path.read_text())
     text = path.read_text()
     for section, field in Config.model_fields.items():
-        if section in (*BLOCKS, "sources"):
+        if section in (*BLOCKS, "sources", "sinks"):
             continue
         for key in field.annotation.model_fields:
             assert key in data[section] or f"# {key} = " in text, f"{section}.{key} is not in config.toml"
@@ -110,6 +110,16 @@ def test_all_errors_come_at_once_each_with_its_key(tmp_path: Path) -> None:
     assert all("\n" not in line and len(line) < 400 for line in lines)
     assert "unknown setting" in lines[2]
     assert "0.0.0.0" in lines[-1]
+
+
+def test_another_file_by_mistake_is_refused_at_once_and_of_many_errors_some_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"larger than {MAX_FILE} bytes; expected a configuration file"):
+        load_config(write(tmp_path, "# a\n" * MAX_FILE))
+    with pytest.raises(ConfigError) as error:
+        load_config(write(tmp_path, "".join(f"k{number} = 1\n" for number in range(MAX_TOLD + 7))))
+    lines = str(error.value).splitlines()
+    assert len(lines) == MAX_TOLD + 1
+    assert lines[-1].endswith(": 7 more errors")
 
 
 VIDEO = "[[sources]]\nkind = 'video'\nname = 'a'\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stream.faults import CAMERA_LOST, FaultWatch
+from stream.faults import CAMERA_LOST, FaultWatch, JournalFault
 from stream.publisher import Publisher
 from stream.types import NANOSECONDS, NO_TRACK, EndReason, EventKind, Phase, Severity
 
@@ -108,3 +108,46 @@ def test_a_fault_is_an_alarm_on_the_wire_and_in_snapshots(watch: FaultWatch) -> 
     (end,) = watch.status("cam", "running", "", at(40))
     publisher.publish_event(end)
     assert publisher.journal.open_events() == []
+
+
+def test_a_fault_goes_on_with_the_next_publisher_of_a_run(watch: FaultWatch) -> None:
+    watch.status("cam", "lost", "", at(0))
+    (start,) = watch.tick(at(30))
+    after = FaultWatch(["cam", "other"], 30.0, salt="another")
+    assert after.restore(start)
+    assert after.status("cam", "lost", "", at(40)) == after.tick(at(100)) == []
+    (end,) = after.status("cam", "running", "", at(110))
+    assert (end.id, end.phase, end.reason, end.t_start) == (start.id, Phase.END, EndReason.RECOVERED, at(0))
+
+
+def test_only_faults_of_cameras_that_are_watched_go_on(watch: FaultWatch) -> None:
+    (start,) = FaultWatch(["gone"], 0.0).status("gone", "lost", "", at(0))
+    assert not watch.restore(start)
+    (journal,) = JournalFault("node").look("full", at(0))
+    assert not watch.restore(journal)
+    watch.status("cam", "lost", "", at(0))
+    (own,) = watch.tick(at(30))
+    assert not watch.restore(own), "it has one already"
+
+
+def test_a_journal_that_cannot_be_written_is_a_critical_fault_until_it_can() -> None:
+    fault = JournalFault("node", salt="s")
+    assert fault.look("", at(0)) == []
+    (start,) = fault.look("journal.db: database or disk is full", at(1))
+    assert (start.phase, start.severity, start.source, start.name) == (
+        Phase.START, Severity.CRITICAL, "node", "journal-failed",
+    )  # fmt: skip
+    assert start.prompt == "alarms are not durable: journal.db: database or disk is full"
+    assert fault.look("other words", at(2)) == []
+    (end,) = fault.look("", at(3))
+    assert (end.id, end.reason, end.t_end) == (start.id, EndReason.RECOVERED, at(3))
+    assert fault.end(at(4), EndReason.SHUTDOWN) == []
+    fault.look("full again", at(5))
+    (end,) = fault.end(at(6), EndReason.SHUTDOWN)
+    assert end.reason is EndReason.SHUTDOWN
+
+
+def test_a_damaged_journal_is_told_of_at_once() -> None:
+    start, end = JournalFault("node").broken("it was set aside", at(1))
+    assert (start.id, start.severity, start.name) == (end.id, Severity.CRITICAL, "journal-broken")
+    assert str(Publisher("node").publish_event(end).topic) == "alarm/node/journal-broken/"

@@ -23,7 +23,20 @@ from stream.config_file import parse_config
 from stream.daemon import publish, recorder
 from stream.daemon.child import Child, Orders, SourceNote, is_live
 from stream.daemon.flow import Flow
-from stream.daemon.links import Measured, Message, Stamp, Status, Turn, WorkerState, decode, encode, stamp_of, stamped
+from stream.daemon.links import (
+    Measured,
+    Message,
+    Stamp,
+    Status,
+    Taken,
+    Turn,
+    WorkerState,
+    decode,
+    encode,
+    encode_taken,
+    stamp_of,
+    stamped,
+)
 from stream.daemon.outlet import Outlet as CaptureOutlet
 from stream.daemon.publish import Outlet as PublisherOutlet
 from stream.daemon.worker import Worker
@@ -99,10 +112,10 @@ class Bench:
         self.child = make_child("worker")
         self.seen: list[Message] = []
         self._outputs = f"inproc://{folder}"
-        inlet, outlet = self.child.context.socket(zmq.PULL), self.child.context.socket(zmq.PUSH)
-        self._pull = self.child.context.socket(zmq.PULL)
-        self._pull.setsockopt(zmq.RCVHWM, 100_000)
-        self._pull.bind(self._outputs)
+        inlet, outlet = self.child.context.socket(zmq.PULL), self.child.context.socket(zmq.DEALER)
+        self._publisher = self.child.context.socket(zmq.DEALER)
+        self._publisher.setsockopt(zmq.RCVHWM, 100_000)
+        self._publisher.bind(self._outputs)
         outlet.connect(self._outputs)
         inlet.setsockopt(zmq.RCVHWM, 16)
         inlet.bind(self.frames)
@@ -111,8 +124,8 @@ class Bench:
         self.thread.start()
 
     def read(self, timeout_ms: int = 20) -> None:
-        while self._pull.poll(timeout_ms):
-            self.seen.append(decode(self._pull.recv_multipart()))
+        while self._publisher.poll(timeout_ms):
+            self.seen.append(decode(self._publisher.recv_multipart()))
             timeout_ms = 0
 
     def turns(self, name: str) -> list[tuple[int, int]]:
@@ -121,6 +134,7 @@ class Bench:
 
     def close(self) -> None:
         self.child.stopping, self.child.deadline = True, 0.0
+        self._publisher.send(encode_taken(Taken(1 << 40, 1 << 40, again=False)))
         self.thread.join(30)
         self.child.context.destroy(linger=0)
 

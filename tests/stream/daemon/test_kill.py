@@ -245,4 +245,5 @@ def test_nothing_is_left_of_a_daemon_that_is_killed_and_the_next_one_starts(
         process.terminate()
         assert process.wait(20) == 0
     assert not list(folder.glob("posewire-*"))
-    assert [path.name for path in (folder / "state" / "posewire" / "posewire").iterdir()] == ["lock"]
+    left = {path.name for path in (folder / "state" / "posewire" / "posewire").iterdir()}
+    assert left == {"lock", "journal.db"}

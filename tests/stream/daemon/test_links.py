@@ -10,7 +10,17 @@ import zmq
 from poses import frame, person
 
 from stream.daemon import outlet as outlets
-from stream.daemon.links import Status, WorkerState, decode, encode
+from stream.daemon.links import (
+    Status,
+    Taken,
+    WorkerState,
+    decode,
+    decode_taken,
+    encode,
+    encode_taken,
+    numbered,
+    numbers_of,
+)
 from stream.daemon.outlet import Outlet
 from stream.query import PromptInfo
 from stream.types import (
@@ -47,7 +57,7 @@ ROW = np.array([0.1, 0.2], np.float32)
         Scores("cam", 3, 7, ROW, ROW, -ROW, 0.25, 0.8, "digest"),
         EVENT,
         Status("cam", "error", "gone", ("cam", "cam.a"), 5, 2, 29.97),
-        WorkerState("running", "digest", (PromptInfo("kick", "a person kicks", "alert"),)),
+        WorkerState("running", "digest", (PromptInfo("kick", "a person kicks", "alert"),), (EVENT,)),
         Example("01ARZ3NDEKTSV4RRFFQ69G5FAV", "cam", "kick", 5, 0.9, "e" * 64, ROW),
     ],
 )
@@ -66,6 +76,15 @@ def test_messages_arrive_as_they_were(message: object) -> None:
             assert one.dtype == other.dtype
         else:
             assert one == other
+
+
+def test_numbers_ride_beside_the_event() -> None:
+    parts = encode(EVENT)
+    assert numbers_of(parts) is None
+    sent = numbered(parts[1], 2**62, 2**62 + 1)
+    assert numbers_of(sent) == (2**62, 2**62 + 1)
+    assert decode(sent) == EVENT
+    assert decode_taken(encode_taken(Taken(2**62, 5, again=True))) == Taken(2**62, 5, again=True)
 
 
 def test_unknown_messages_are_refused() -> None:

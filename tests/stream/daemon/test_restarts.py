@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -17,7 +16,6 @@ from stream.daemon.process import (
     MAX_RESTARTS,
     SILENCE_S,
     START_SILENCE_S,
-    TERMINATE_S,
     ChildProcess,
 )
 
@@ -111,32 +109,17 @@ def test_a_process_that_cannot_be_started_is_tried_again_later(finite: bool, mon
 @pytest.mark.parametrize(
     ("alive", "frames", "silence"), [(False, 0, START_SILENCE_S), (True, 0, START_SILENCE_S), (True, 1, SILENCE_S)]
 )
-def test_a_child_that_hangs_is_told_to_go_and_then_killed(alive: bool, frames: int, silence: float) -> None:
+def test_a_child_that_hangs_is_killed(alive: bool, frames: int, silence: float) -> None:
     child = ChildProcess("capture:cam", "capture", 0, started=0.0, alive=alive, counts={"frames": frames})
     child.process = process = subprocess.Popen([sys.executable, "-S", "-c", STUBBORN], stdout=subprocess.PIPE)
     with process:
         assert process.stdout is not None
         process.stdout.readline()
         assert not child.look(silence)
-        assert not child.look(silence + 0.1)
-        assert not child.look(silence + 0.1 + TERMINATE_S / 2)
-        time.sleep(0.2)
         assert process.poll() is None
-        assert not child.look(silence + 0.2 + TERMINATE_S)
+        assert not child.look(silence + 0.1)
         assert process.wait(10) == -signal.SIGKILL
     assert child.look(100.0)
     assert child.trouble == "hung"
-    assert child.restart_at is not None
-
-
-def test_a_hanging_child_that_heeds_the_signal_still_has_failed() -> None:
-    child = ChildProcess("worker", "worker", proven=True, alive=True)
-    code = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: exit(0)); print(flush=True); time.sleep(60)"
-    child.process = process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-    with process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        assert not child.look(SILENCE_S + 1)
-        assert process.wait(10) == 0
-    assert child.look(SILENCE_S + 2)
     assert (child.code, child.failures) == (None, 1)
+    assert child.restart_at is not None

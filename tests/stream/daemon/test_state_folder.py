@@ -118,3 +118,19 @@ def test_a_system_without_links_or_sockets_in_files(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(zmq, "has", lambda _: False)
     with pytest.raises(StateError, match="expected libzmq with the ipc transport"):
         socket_folder(tmp_path).__enter__()
+
+
+def test_a_full_disk_does_not_keep_a_daemon_from_starting(tmp_path: Path) -> None:
+    """No file may grow by a byte: the lock holds all the same, and the next daemon is refused."""
+    script = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n" + HOLDER
+    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline()
+            with (
+                pytest.raises(StateError, match="in use by another posewire daemon"),
+                held_state(Node(state=str(tmp_path))),
+            ):
+                pytest.fail("two hold it")
+        finally:
+            holder.kill()

@@ -1,6 +1,7 @@
 """posewire's own recordings: exact, append-only, readable when cut short anywhere, and every damage noticed."""
 
 import logging
+import os
 import struct
 import zlib
 from dataclasses import replace
@@ -150,6 +151,22 @@ def test_an_existing_file_is_not_overwritten_unless_told(tmp_path: Path) -> None
     assert path.read_bytes() == before
     RecordingWriter(path, overwrite=True).close()
     assert path.stat().st_size == 16
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs links and pipes in files")
+def test_overwriting_leads_nowhere_else(tmp_path: Path) -> None:
+    path, outside = tmp_path / "a.pwr", tmp_path / "outside"
+    outside.write_text("mine")
+    path.symlink_to(outside)
+    RecordingWriter(path, overwrite=True).close()
+    assert outside.read_text() == "mine"
+    assert not path.is_symlink()
+    assert path.stat().st_size == 16
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(PosewireError, match="is no regular file; expected the name of a recording"):
+        RecordingWriter(path, overwrite=True)
+    assert path.is_fifo()
 
 
 def test_what_was_flushed_survives_a_writer_that_never_closed(tmp_path: Path) -> None:

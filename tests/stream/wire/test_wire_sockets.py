@@ -13,9 +13,12 @@ import pytest
 import zmq
 from wire_samples import make_end, make_event, make_frame, make_scores
 
+from stream.allowance import BURST_S, BYTES_S
+from stream.durable_journal import DurableJournal
 from stream.endpoints import EndpointError
+from stream.journal_store import JournalStore
 from stream.publisher import Publisher
-from stream.query import MAX_REQUEST
+from stream.query import MAX_REQUEST, PAGE_BYTES
 from stream.sockets import PublisherSockets
 
 ROOT = Path(__file__).parents[3]
@@ -236,3 +239,48 @@ def test_the_subscriber_of_the_documentation_gets_every_event(tmp_path: Path):
     told = [line.split()[1:4] for line in lines]
     assert told == [[phase, "3", f"{number}.0"] for number in range(500) for phase in ("start", "end")]
     assert lines[0] == "alarm/cam1/fall/ start 3 0.0 0.875 a person falls to the floor\n"
+
+
+def test_nothing_leaves_before_it_is_committed(tmp_path: Path):
+    publisher = Publisher("n", journal=DurableJournal(JournalStore(tmp_path / "journal.db")))
+    with (
+        PublisherSockets(publisher, events=ANY, query=ANY, heartbeat_s=60) as sockets,
+        zmq.Context() as context,
+        context.socket(zmq.SUB) as sub,
+    ):
+        sub.subscribe(b"alarm/")
+        sub.connect(sockets.endpoints["events"])
+        assert sockets.wait_for_subscriber(10)
+        sent = [publisher.publish_event(make_event(number)) for number in range(3)]
+        for message in sent:
+            sockets.send(message)
+        assert not sub.poll(100)
+        sockets.serve()
+        assert [sub.recv_multipart() for _ in sent if sub.poll(5_000)] == [message.frames() for message in sent]
+    publisher.journal.close()
+
+
+def test_replays_leave_time_for_live_messages():
+    """However much is asked for, no more than the stated rate of bytes goes out."""
+    publisher = Publisher("n")
+    for number in range(1_000):
+        publisher.publish_event(make_event(number))
+    request = b'{"v": 1, "type": "after", "kind": "alarm", "seq": 0}'
+    with (
+        PublisherSockets(publisher, events=ANY, query=ANY, heartbeat_s=60) as sockets,
+        zmq.Context() as context,
+        context.socket(zmq.DEALER) as dealer,
+    ):
+        dealer.linger = 0
+        dealer.connect(sockets.endpoints["query"])
+        for _ in range(16):
+            dealer.send(request)
+        got = 0
+        began = time.monotonic()
+        while got < 16:
+            assert time.monotonic() < began + 30
+            sockets.serve(5)
+            while dealer.poll(0):
+                assert len(dealer.recv()) < 2 * PAGE_BYTES
+                got += 1
+        assert time.monotonic() - began > 14 * PAGE_BYTES / BYTES_S - BURST_S

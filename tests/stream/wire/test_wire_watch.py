@@ -14,9 +14,11 @@ from wire_samples import make_end, make_event, pump
 
 from stream.commands.watch import FIRST_S, Silence, WatchView, watch_events
 from stream.errors import PosewireError
+from stream.follower import Item, Snapshot
 from stream.publisher import Publisher
 from stream.sockets import PublisherSockets
-from stream.subscriber import Item, Snapshot, Subscriber
+from stream.structs import SourceState
+from stream.subscriber import Subscriber
 
 
 class Screen:
@@ -71,6 +73,13 @@ def test_json_prints_envelopes_and_nothing_else_each_once(joined: list[Item]):
         ("status", 4, None),
     ]
     assert "joined hall: 2 sources, 0 prompts, 2 open events" in screen.notes[0]
+
+
+def test_sinks_are_no_sources():
+    running = SourceState("running", "", 0, 0, 0.0)
+    screen = Screen(["alarm"])
+    screen.show([Snapshot("hall", "e", {}, [], {"hall": running, "cam1": running, "sink.phone": running}, [])])
+    assert screen.notes == ["joined hall: 1 source, 1 sink, 0 prompts, 0 open events"]
 
 
 def test_a_person_sees_the_states_on_joining_and_the_time_of_day(joined: list[Item]):

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from stream.follower import Item
 from stream.sockets import PublisherSockets
-from stream.subscriber import Item, Subscriber
+from stream.subscriber import Subscriber
 from stream.types import EndReason, Event, EventKind, Example, Phase, Scores, Severity, SkeletonFrame
 
 SECOND = 1_000_000_000
