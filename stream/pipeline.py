@@ -142,7 +142,7 @@ class Pipeline:
             For each frame its `Tracked`, the events that time ended or that found their person again, then the `Scores`
             of each window that the frame completed with the events they cause, each after its `Example`, if any.
         """
-        steps = [step for frame in frames for step in self._tracks.push(frame)]
+        steps = self._tracks.push(frames)
         windows = [step for step in steps if isinstance(step, Window)]
         scored = iter(self._score(*self._encode(windows)))
         self._forget_streams()

@@ -10,8 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stream.types import NANOSECONDS, NO_TRACK, Float32Array, Int64Array, Space
+
+BoolArray = NDArray[np.bool_]
 
 _FORBIDDEN = 1e6
 """Cost that no permitted pair reaches; finite because the solver rejects infinite rows."""
@@ -38,17 +41,6 @@ class TrackerSettings:
     max_lost_s: float = 1.5
 
 
-@dataclass(slots=True)
-class _Track:
-    id: int
-    sensor_id: int
-    t: int
-    joints: Float32Array
-    confidence: Float32Array
-    scale: float
-    velocity: Float32Array = field(default_factory=lambda: np.zeros(3, np.float32))
-
-
 class Tracker:
     """The tracks of one source, by data time only. Ids count from 1 and are never used again.
 
@@ -62,13 +54,13 @@ class Tracker:
 
     def __init__(self, settings: TrackerSettings | None = None, born: int = 0) -> None:
         self._settings = settings or TrackerSettings()
-        self._tracks: list[_Track] = []
+        self._tracks = _Tracks()
         self.born = born
 
     @property
     def open_tracks(self) -> list[int]:
         """Ids of the tracks that have not ended."""
-        return [track.id for track in self._tracks]
+        return [int(track) for track in self._tracks.ids]
 
     def update(
         self, t: int, joints: Float32Array, confidence: Float32Array, sensor_ids: Int64Array, space: Space
@@ -86,64 +78,126 @@ class Tracker:
             The (M,) track ids, and the ids of the tracks that ended before this frame.
         """
         limit = round(self._settings.max_lost_s * NANOSECONDS)
-        ended = [track.id for track in self._tracks if t - track.t > limit]
-        self._tracks = [track for track in self._tracks if t - track.t <= limit]
+        tracks = self._tracks
+        over = t - tracks.t > limit
+        ended: list[int] = []
+        if over.any():
+            ended = tracks.ids[over].tolist()
+            tracks = self._tracks = tracks.select(~over)
 
-        bodies = len(joints)
-        ids = np.zeros(bodies, np.int64)
-        for row, column in self._assign(t, joints, confidence, sensor_ids):
-            track = self._tracks[row]
-            self._move(track, t, joints[column], confidence[column], int(sensor_ids[column]))
-            ids[column] = track.id
-        for body in np.flatnonzero(ids == 0):
-            self.born += 1
-            scale = 1.0 if space is Space.CAMERA3D else _body_height(joints[body], confidence[body]) / 1.7
-            self._tracks.append(_Track(self.born, int(sensor_ids[body]), t, joints[body], confidence[body], scale))
-            ids[body] = self.born
+        seen = confidence > 0
+        ids = np.zeros(len(joints), np.int64)
+        if len(tracks.ids) and len(joints):
+            rows, columns = self._assign(t, joints, seen, sensor_ids)
+            if len(rows):
+                tracks.move(rows, t, joints[columns], seen[columns], sensor_ids[columns])
+                ids[columns] = tracks.ids[rows]
+        new = np.flatnonzero(ids == 0)
+        if len(new):
+            scales = [1.0 if space is Space.CAMERA3D else _body_height(joints[n], confidence[n]) / 1.7 for n in new]
+            ids[new] = self.born + 1 + np.arange(len(new))
+            self.born += len(new)
+            self._tracks = tracks.with_new(ids[new], sensor_ids[new], t, joints[new], seen[new], scales)
         return ids, ended
 
     def _assign(
-        self, t: int, joints: Float32Array, confidence: Float32Array, sensor_ids: Int64Array
-    ) -> list[tuple[int, int]]:
-        if not self._tracks or not len(joints):
-            return []
-        settings = self._settings
-        cost = np.full((len(self._tracks), len(joints)), _FORBIDDEN)
-        for row, track in enumerate(self._tracks):
-            lost_s = (t - track.t) / NANOSECONDS
-            # A track that was not seen lately has not kept its velocity: trust it for half a second at most.
-            predicted = track.joints + track.velocity * min(lost_s, 0.5)
-            distance = _pose_distance(predicted, track.confidence, joints, confidence) / track.scale
-            same_id = (sensor_ids == track.sensor_id) & (track.sensor_id != NO_TRACK)
-            other_id = ~same_id & (sensor_ids != NO_TRACK) & (track.sensor_id != NO_TRACK)
-            gate = min(settings.gate_m + settings.speed_m_s * lost_s, max(settings.gate_m, _MAX_GATE_M))
-            allowed = distance + settings.id_bonus_m * other_id <= gate * np.where(same_id, 2.0, 1.0)
-            cost[row, allowed] = (distance + settings.id_bonus_m * (other_id.astype(int) - same_id))[allowed]
+        self, t: int, joints: Float32Array, seen: BoolArray, sensor_ids: Int64Array
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Which tracks, ascending, are which bodies; there is at least one of both."""
+        settings, tracks = self._settings, self._tracks
+        lost_s = (t - tracks.t) / NANOSECONDS
+        # A track that was not seen lately has not kept its velocity: trust it for half a second at most.
+        ahead = tracks.velocity * np.minimum(lost_s, 0.5).astype(np.float32)[:, None]
+        predicted = tracks.joints + ahead[:, None]
+        distance = _pose_distance(predicted, tracks.seen, joints, seen) / tracks.scale[:, None]
+        known = tracks.sensor_ids[:, None]
+        same_id = (sensor_ids == known) & (known != NO_TRACK)
+        other_id = ~same_id & (sensor_ids != NO_TRACK) & (known != NO_TRACK)
+        gate = np.minimum(settings.gate_m + settings.speed_m_s * lost_s, max(settings.gate_m, _MAX_GATE_M))[:, None]
+        allowed = distance + settings.id_bonus_m * other_id <= gate * np.where(same_id, 2.0, 1.0)
+        if allowed.sum(axis=0).max() <= 1 and allowed.sum(axis=1).max() <= 1:
+            rows, columns = np.nonzero(allowed)  # nobody is near two: there is nothing to choose
+            return rows, columns
         from scipy.optimize import linear_sum_assignment  # here: reading a configuration must not load scipy
 
+        bonus = settings.id_bonus_m * (other_id.astype(np.int64) - same_id)
+        cost = np.where(allowed, distance + bonus, _FORBIDDEN)
         rows, columns = linear_sum_assignment(cost)
-        return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if cost[r, c] < _FORBIDDEN]
-
-    @staticmethod
-    def _move(track: _Track, t: int, joints: Float32Array, confidence: Float32Array, sensor_id: int) -> None:
-        both = (track.confidence > 0) & (confidence > 0)
-        if both.any():
-            dt = (t - track.t) / NANOSECONDS
-            velocity = (joints[both] - track.joints[both]).mean(axis=0) / dt
-            # Half of the new velocity: sensors jitter, and a wrong guess only has to be better than none.
-            track.velocity = (0.5 * track.velocity + 0.5 * velocity).astype(np.float32)
-        track.t, track.joints, track.confidence, track.sensor_id = t, joints, confidence, sensor_id
+        taken = cost[rows, columns] < _FORBIDDEN
+        return rows[taken], columns[taken]
 
 
-def _pose_distance(
-    pose: Float32Array, pose_confidence: Float32Array, joints: Float32Array, confidence: Float32Array
-) -> Float32Array:
-    """Mean distance (M,) of one pose (V, 3) to M bodies (M, V, 3) over the joints that both have; inf if none."""
-    both = (pose_confidence > 0) & (confidence > 0)
-    distance = np.linalg.norm(joints - pose, axis=-1)
+@dataclass(slots=True)
+class _Tracks:
+    """The N tracks of a source.
+
+    Attributes:
+        ids, sensor_ids: (N,), those of bodies.
+        t: (N,) when each was last seen, in ns.
+        joints: (N, V, 3) float32 then, and in `seen` (N, V) which of them were.
+        velocity: (N, 3) float32, of the body.
+        scale: (N,) float32, a metre in units of the joints.
+    """
+
+    ids: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
+    sensor_ids: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
+    t: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
+    joints: Float32Array = field(default_factory=lambda: np.zeros((0, 0, 3), np.float32))
+    seen: BoolArray = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
+    velocity: Float32Array = field(default_factory=lambda: np.zeros((0, 3), np.float32))
+    scale: Float32Array = field(default_factory=lambda: np.zeros(0, np.float32))
+
+    def select(self, rows: BoolArray) -> _Tracks:
+        """Some of them."""
+        return _Tracks(
+            self.ids[rows],
+            self.sensor_ids[rows],
+            self.t[rows],
+            self.joints[rows],
+            self.seen[rows],
+            self.velocity[rows],
+            self.scale[rows],
+        )
+
+    def with_new(
+        self, ids: Int64Array, sensor_ids: Int64Array, t: int, joints: Float32Array, seen: BoolArray, scale: list[float]
+    ) -> _Tracks:
+        """These, and those of bodies that appear at time t."""
+        none = not len(self.ids)
+        return _Tracks(
+            np.concatenate((self.ids, ids)),
+            np.concatenate((self.sensor_ids, sensor_ids)),
+            np.concatenate((self.t, np.full(len(ids), t, np.int64))),
+            joints if none else np.concatenate((self.joints, joints)),
+            seen if none else np.concatenate((self.seen, seen)),
+            np.concatenate((self.velocity, np.zeros((len(ids), 3), np.float32))),
+            np.concatenate((self.scale, np.array(scale, np.float32))),
+        )
+
+    def move(
+        self, rows: NDArray[np.intp], t: int, joints: Float32Array, seen: BoolArray, sensor_ids: Int64Array
+    ) -> None:
+        """Some of them, in this order, are seen again: bodies (R, V, 3), of which joints (R, V) were seen."""
+        both = self.seen[rows] & seen
+        count = both.sum(axis=1)
+        step = np.where(both[..., None], joints - self.joints[rows], np.float32(0)).sum(axis=1)
+        mean = (step / np.maximum(count, 1)[:, None]).astype(np.float32)
+        velocity = mean / ((t - self.t[rows]) / NANOSECONDS).astype(np.float32)[:, None]
+        # Half of the new velocity: sensors jitter, and a wrong guess only has to be better than none.
+        before = self.velocity[rows]
+        half = np.float32(0.5)
+        self.velocity[rows] = np.where(count[:, None] > 0, half * before + half * velocity, before)
+        self.t[rows], self.sensor_ids[rows] = t, sensor_ids
+        self.joints[rows], self.seen[rows] = joints, seen
+
+
+def _pose_distance(poses: Float32Array, pose_seen: BoolArray, joints: Float32Array, seen: BoolArray) -> Float32Array:
+    """Mean distances (N, M) of N poses (N, V, 3) to M bodies (M, V, 3) over the joints that both have; inf if none."""
+    both = pose_seen[:, None] & seen
+    apart = joints - poses[:, None]
+    distance = np.where(both, np.sqrt((apart * apart).sum(axis=-1)), np.float32(0)).sum(axis=-1)
     count = both.sum(axis=-1)
-    mean = np.where(both, distance, 0.0).sum(axis=-1) / np.maximum(count, 1)
-    return np.where(count > 0, mean, np.inf).astype(np.float32)
+    return np.where(count > 0, distance / np.maximum(count, 1), np.inf).astype(np.float32)
 
 
 def _body_height(joints: Float32Array, confidence: Float32Array) -> float:

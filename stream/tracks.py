@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
+
+import numpy as np
 
 from stream.events.presence import Presence, heirs
 from stream.history import CLOCK_RESET
 from stream.layouts import CANONICAL, layout
 from stream.tracker import Tracker, TrackerSettings
-from stream.types import NANOSECONDS, EndReason, SkeletonFrame, Tracked, Window
-from stream.window import WindowRing, WindowSettings
+from stream.types import NANOSECONDS, EndReason, Float32Array, SkeletonFrame, Tracked, Window
+from stream.window import Cut, Reached, WindowRing, WindowSettings, fill
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,16 @@ class TrackEnd:
 
 
 Step = Tracked | Window | TrackHole | TrackEnd
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What a frame has reached of a track's grid, not yet written; the windows come with that."""
+
+    source: str
+    track: int
+    stream: int
+    reached: Sequence[Reached]
 
 
 @dataclass(slots=True)
@@ -85,19 +98,35 @@ class Tracks:
         self.ended: list[int] = []
         self.counts: Counter[str] = Counter()
 
-    def push(self, frame: SkeletonFrame) -> list[Step]:
-        """Take a frame; frames of a source come in the order of capture.
+    def push(self, frames: Sequence[SkeletonFrame]) -> list[Step]:
+        """Take frames; those of a source come in the order of capture.
 
         Returns:
-            The tracks that are over, the frame with those that it shows, and the windows that it completes, the hole
-            of a track before its windows. Nothing of a late frame.
+            For each frame the tracks that are over, the frame with those that it shows, and the windows that it
+            completes, the hole of a track before its windows. Nothing of a late frame.
         """
+        steps: list[Step | _Due] = []
+        for frame, (joints, confidence) in zip(frames, _canonical(frames), strict=True):
+            steps.extend(self._take(frame, joints, confidence))
+        # What is costly for each person is done for all of them at once.
+        cuts = iter(fill([point for step in steps if isinstance(step, _Due) for point in step.reached]))
+        whole: list[Step] = []
+        for step in steps:
+            if isinstance(step, _Due):
+                due = [cut for cut in islice(cuts, len(step.reached)) if cut is not None]
+                whole.extend(self._told(step, cut) for cut in due)
+            else:
+                whole.append(step)
+        return whole
+
+    def _take(self, frame: SkeletonFrame, joints: Float32Array, confidence: Float32Array) -> list[Step | _Due]:
+        """A frame, its joints and confidence in the canonical layout, to steps; of windows what is to be written."""
         self.counts["frames"] += 1
         state = self._sources.get(frame.source)
         if state is None:
             state = _Source(Tracker(self._tracker, born=self._born.get(frame.source, 0)))
             self._sources[frame.source] = state
-        steps: list[Step] = []
+        steps: list[Step | _Due] = []
         if state.t is not None and frame.t <= state.t:
             if state.t - frame.t < CLOCK_RESET:
                 self.counts["late_frames"] += 1
@@ -109,10 +138,11 @@ class Tracks:
             self._drop(state)
         state.t = frame.t
 
-        joints, confidence = layout(frame.layout).to_canonical(frame.joints, frame.confidence)
+        sensor_ids = frame.track_ids
         seen = (confidence > 0).any(axis=1)  # a body of which nothing is seen is nowhere, and nobody
-        joints, confidence = joints[seen], confidence[seen]
-        ids, ended = state.tracker.update(frame.t, joints, confidence, frame.track_ids[seen], frame.space)
+        if not seen.all():
+            joints, confidence, sensor_ids = joints[seen], confidence[seen], sensor_ids[seen]
+        ids, ended = state.tracker.update(frame.t, joints, confidence, sensor_ids, frame.space)
         for track in ended:
             if (row := state.rows.pop(track, None)) is not None:
                 self.ended.append(row.stream)
@@ -122,17 +152,19 @@ class Tracks:
         self._place(state, tracked)
         for body, track in enumerate(ids.tolist()):
             row = state.rows[track]
-            cuts, gap = row.ring.push(frame.t, joints[body], confidence[body])
+            reached, gap = row.ring.reach(frame.t, joints[body], confidence[body])
             if gap:
                 self.counts["gaps"] += 1
                 steps.append(TrackHole(frame.source, track))
                 self.ended.append(row.stream)
                 row.stream = next(self._streams)
-            for cut in cuts:
-                if cut.coverage < self._min_coverage:
-                    self.counts["low_coverage" if cut.full else "filling"] += 1
-                steps.append(Window(frame.source, track, cut.t0, cut.t1, cut.x, cut.mask, cut.coverage, row.stream))
+            steps.append(_Due(frame.source, track, row.stream, reached))
         return steps
+
+    def _told(self, due: _Due, cut: Cut) -> Window:
+        if cut.coverage < self._min_coverage:
+            self.counts["low_coverage" if cut.full else "filling"] += 1
+        return Window(due.source, due.track, cut.t0, cut.t1, cut.x, cut.mask, cut.coverage, due.stream)
 
     def end_source(self, source: str) -> None:
         """Forget the tracks of a source; should it come back, its track ids go on."""
@@ -171,3 +203,22 @@ class Tracks:
 def _presence(track: int, frame: Tracked) -> Presence:
     body = frame.track_ids.tolist().index(track)
     return Presence.of(frame.t, frame.joints[body], frame.confidence[body], frame.space)
+
+
+def _canonical(frames: Sequence[SkeletonFrame]) -> list[tuple[Float32Array, Float32Array]]:
+    """Joints (M, 25, 3) and confidence (M, 25) of each frame; those of one layout are mapped at once."""
+    groups: dict[str, list[int]] = {}
+    for number, frame in enumerate(frames):
+        groups.setdefault(frame.layout, []).append(number)
+    found: dict[int, tuple[Float32Array, Float32Array]] = {}
+    for name, numbers in groups.items():
+        mapped = layout(name).to_canonical(
+            np.concatenate([frames[number].joints for number in numbers]),
+            np.concatenate([frames[number].confidence for number in numbers]),
+        )
+        start = 0
+        for number in numbers:
+            end = start + len(frames[number].joints)
+            found[number] = mapped[0][start:end], mapped[1][start:end]
+            start = end
+    return [found[number] for number in range(len(frames))]

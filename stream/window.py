@@ -8,6 +8,7 @@ therefore constant, and moving all capture times by a constant changes nothing b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,27 @@ class Cut:
     full: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A grid point that a frame has reached, not yet written: those of many rings are interpolated at once.
+
+    Attributes:
+        ring: whose.
+        number: of the point, counted from the first of the series.
+        grid: its time, in ns.
+        before, frame: the frames on both sides of it, each its time, joints (V, 3) and confidence (V,).
+    """
+
+    ring: WindowRing
+    number: int
+    grid: int
+    before: _Frame
+    frame: _Frame
+
+
+_Frame = tuple[int, Float32Array, Float32Array]
+
+
 class WindowRing:
     """Ring of one track; `push` frames in the order of capture, take the windows that become due.
 
@@ -70,10 +92,11 @@ class WindowRing:
         self._mask = np.zeros((2 * settings.frames, joints), np.float32)
         self._period = NANOSECONDS / settings.rate_hz
         self._gap = round(settings.gap_s * NANOSECONDS)
-        self._near = round(settings.near_s * NANOSECONDS)
+        self.near = round(settings.near_s * NANOSECONDS)
+        """`near_s` in ns."""
         self._origin = 0
-        self._filled = 0
-        self._last: tuple[int, Float32Array, Float32Array] | None = None
+        self._reached = 0
+        self._last: _Frame | None = None
 
     def push(self, t: int, joints: Float32Array, confidence: Float32Array) -> tuple[list[Cut], bool]:
         """Add one frame.
@@ -89,44 +112,42 @@ class WindowRing:
         Raises:
             ValueError: `t` is not later than the last one.
         """
-        if self._last is not None and t <= self._last[0]:
-            raise ValueError(f"frame at {t} ns is not later than the one before, at {self._last[0]} ns")
-        gap = self._last is not None and t - self._last[0] > self._gap
-        if self._last is None or gap:
-            self._mask.fill(0.0)
-            self._origin, self._filled = t, 0
-            self._last = (t, joints, confidence)
-        cuts = []
-        while (grid := self._origin + round(self._filled * self._period)) <= t:
-            self._write(grid, t, joints, confidence)
-            if self._filled % self._settings.stride == 0:
-                cuts.append(self._cut(grid))
-        self._last = (t, joints, confidence)
-        return cuts, gap
+        reached, gap = self.reach(t, joints, confidence)
+        return [cut for cut in fill(reached) if cut is not None], gap
 
-    def _write(self, grid: int, t: int, joints: Float32Array, confidence: Float32Array) -> None:
-        """Interpolate the grid point at time `grid` between the last frame and this one, at time `t`."""
-        if self._last is None:
-            raise RuntimeError("no frame to interpolate from")
-        t_last, joints_last, confidence_last = self._last
-        share = (grid - t_last) / (t - t_last) if t > t_last else 1.0
-        seen_last = confidence_last if grid - t_last <= self._near else np.zeros_like(confidence_last)
-        seen = confidence if t - grid <= self._near else np.zeros_like(confidence)
-        # Where only one of the two frames has the joint, it is held; where both have it, it moves in a straight line.
-        both = (confidence_last > 0) & (confidence > 0)
-        weight = np.where(both, share, confidence > 0).astype(np.float32)[:, None]
-        row = self._filled % self._settings.frames
-        value = joints_last * (1 - weight) + joints * weight
-        mask = np.where(both & (seen_last + seen > 0), (1 - share) * confidence_last + share * confidence, 0.0)
-        mask = np.where(both, mask, np.maximum(seen_last, seen))
-        for at in (row, row + self._settings.frames):
-            self._x[at] = value
-            self._mask[at] = mask
-        self._filled += 1
+    def reach(self, t: int, joints: Float32Array, confidence: Float32Array) -> tuple[list[Reached], bool]:
+        """Add one frame as `push` does, but leave it to `fill` to write what it reaches.
 
-    def _cut(self, t1: int) -> Cut:
+        Raises:
+            ValueError: `t` is not later than the last one.
+        """
+        last, frame = self._last, (t, joints, confidence)
+        if last is not None and t <= last[0]:
+            raise ValueError(f"frame at {t} ns is not later than the one before, at {last[0]} ns")
+        gap = last is not None and t - last[0] > self._gap
+        if last is None or gap:
+            self._origin, self._reached = t, 0
+            last = frame
+        reached = []
+        while (grid := self._origin + round(self._reached * self._period)) <= t:
+            reached.append(Reached(self, self._reached, grid, last, frame))
+            self._reached += 1
+        self._last = frame
+        return reached, gap
+
+    def write(self, number: int, grid: int, joints: Float32Array, mask: Float32Array) -> Cut | None:
+        """Write the grid point of this number, the one after the last or the first of a new series; the window due."""
         frames = self._settings.frames
-        start = self._filled % frames
+        if number == 0:
+            self._mask.fill(0.0)
+        row = number % frames
+        self._x[row] = self._x[row + frames] = joints
+        self._mask[row] = self._mask[row + frames] = mask
+        return self._cut(grid, number + 1) if (number + 1) % self._settings.stride == 0 else None
+
+    def _cut(self, t1: int, filled: int) -> Cut:
+        frames = self._settings.frames
+        start = filled % frames
         mask = self._mask[start : start + frames].copy()
         x = np.ascontiguousarray(self._x[start : start + frames].transpose(2, 0, 1))
         return Cut(
@@ -135,5 +156,36 @@ class WindowRing:
             x=x,
             mask=mask,
             coverage=float(np.mean(mask > 0)),
-            full=self._filled >= frames,
+            full=filled >= frames,
         )
+
+
+def fill(reached: Sequence[Reached]) -> list[Cut | None]:
+    """Write grid points of any number of rings, those of a ring in their order; for each the window that it completes.
+
+    The interpolation is one computation for all of them: people are many, and what each takes is next to nothing.
+    """
+    if not reached:
+        return []
+    joints_last = np.stack([point.before[1] for point in reached])
+    confidence_last = np.stack([point.before[2] for point in reached])
+    joints = np.stack([point.frame[1] for point in reached])
+    confidence = np.stack([point.frame[2] for point in reached])
+    share = np.array([_share(point.grid, point.before[0], point.frame[0]) for point in reached])[:, None]
+    near_last = np.array([point.grid - point.before[0] <= point.ring.near for point in reached])[:, None]
+    near = np.array([point.frame[0] - point.grid <= point.ring.near for point in reached])[:, None]
+    # Where only one of the two frames has the joint, it is held; where both have it, it moves in a straight line.
+    there = confidence > 0
+    both = (confidence_last > 0) & there
+    weight = np.where(both, share, there).astype(np.float32)[..., None]
+    x = joints_last * (1 - weight) + joints * weight
+    seen_last, seen = np.where(near_last, confidence_last, np.float32(0)), np.where(near, confidence, np.float32(0))
+    moved = (1 - share).astype(np.float32) * confidence_last + share.astype(np.float32) * confidence
+    held = np.where(both, np.float32(0), np.maximum(seen_last, seen))
+    mask = np.where(both & (seen_last + seen > 0), moved, held)
+    return [point.ring.write(point.number, point.grid, x[row], mask[row]) for row, point in enumerate(reached)]
+
+
+def _share(grid: int, before: int, t: int) -> float:
+    """How far a time is on the way from one frame to the next, 0..1."""
+    return (grid - before) / (t - before) if t > before else 1.0

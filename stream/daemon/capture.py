@@ -127,7 +127,7 @@ def _leave(child: Child, outlet: Outlet, source: str, fault: str) -> None:
         if outlet.flush() and now >= next_report and outlet.report(source, "error" if fault else "ended", fault):
             next_report = now + REPORT_S  # again, should a worker have died with it
         child.beat(**outlet.counts)
-        time.sleep(0.002)
+        time.sleep(0.01)
     child.tell("beat", **outlet.counts)
 
 
@@ -168,7 +168,7 @@ def _pump(child: Child, source: Source, outlet: Outlet, speed: float | None) -> 
         child.beat(**outlet.counts)
         reporter.look()
         if not outlet.flush() and outlet.full:
-            time.sleep(0.001)
+            outlet.wait(BEAT_S)  # and not by looking again and again: 64 that do leave a busy worker no time at all
             continue
         try:
             frame = source.read(timeout=BEAT_S)
@@ -180,8 +180,9 @@ def _pump(child: Child, source: Source, outlet: Outlet, speed: float | None) -> 
         due = time.monotonic() + pacer.due(frame, time.monotonic())
         outlet.pace = 0.0 if source.live else pacer.pace
         while not child.stopping and (wait := due - time.monotonic()) > 0:
-            child.beat(**outlet.counts)
             time.sleep(min(wait, BEAT_S))
+            if wait > BEAT_S:
+                child.beat(**outlet.counts)
         # A recording may hold several sources: they keep their names, under that of the block.
         outlet.put(renamed(frame, _name(source.name, frame.source)), stages)
 

@@ -6,7 +6,7 @@ These never leave the machine and may change with any release; the public contra
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ import numpy as np
 from stream.events import Suppression
 from stream.layouts import CANONICAL
 from stream.query import PromptInfo
-from stream.types import Clip, Event, Example, Scores, SkeletonFrame, Space, Tracked
+from stream.types import Clip, Event, Example, Float32Array, Int64Array, Scores, SkeletonFrame, Space, Tracked
 
 
 class _FrameHead(msgspec.Struct, array_like=True):
@@ -196,10 +196,10 @@ def encode(message: Message) -> list[bytes]:
     if isinstance(message, SkeletonFrame):
         bodies, joints = message.confidence.shape
         frame = _FrameHead(message.source, message.seq, message.t, message.layout, message.space, (bodies, joints))
-        return [b"F", _encoder.encode(frame), *_bytes(message)]
+        return [b"F", _encoder.encode(frame), _bytes(message)]
     if isinstance(message, Tracked):
         head = _TrackedHead(message.source, message.t, message.space, len(message.track_ids))
-        return [b"T", _encoder.encode(head), *_bytes(message)]
+        return [b"T", _encoder.encode(head), _bytes(message)]
     if isinstance(message, Scores):
         scores = _ScoresHead(
             message.source, message.track, message.t, message.anomaly, message.coverage, message.prompts_digest
@@ -214,8 +214,8 @@ def encode(message: Message) -> list[bytes]:
     return [_TAGS[type(message)], _encoder.encode(message)]
 
 
-def _bytes(message: SkeletonFrame | Tracked) -> list[bytes]:
-    return [message.joints.tobytes(), message.confidence.tobytes(), message.track_ids.tobytes()]
+def _bytes(message: SkeletonFrame | Tracked) -> bytes:
+    return message.joints.tobytes() + message.confidence.tobytes() + message.track_ids.tobytes()
 
 
 def decode(parts: list[bytes]) -> Message:
@@ -232,30 +232,25 @@ def decode(parts: list[bytes]) -> Message:
         return head
     if isinstance(head, _ClipHead):
         return Clip(head.event, head.model, parts[2])
-    arrays = [np.frombuffer(part, np.float32) for part in parts[2:4]]
-    if isinstance(head, _ExampleHead):
-        return Example(head.event, head.source, head.name, head.t, head.score, head.model, arrays[0])
-    if isinstance(head, _ScoresHead):
-        return Scores(
-            head.source,
-            head.track,
-            head.t,
-            arrays[0],
-            arrays[1],
-            np.frombuffer(parts[4], np.float32),
-            head.anomaly,
-            head.coverage,
-            head.prompts_digest,
-        )
-    ids = np.frombuffer(parts[4], np.int64)
+    if isinstance(head, _ExampleHead | _ScoresHead):
+        arrays = [np.frombuffer(part, np.float32) for part in parts[2:5]]
+        if isinstance(head, _ExampleHead):
+            return Example(head.event, head.source, head.name, head.t, head.score, head.model, arrays[0])
+        told = (head.anomaly, head.coverage, head.prompts_digest)
+        return Scores(head.source, head.track, head.t, arrays[0], arrays[1], arrays[2], *told)
     if isinstance(head, _TrackedHead):
-        joints = arrays[0].reshape(head.bodies, len(CANONICAL), 3)
-        return Tracked(head.source, head.t, head.space, ids, joints, arrays[1].reshape(joints.shape[:2]))
-    bodies, count = head.shape
-    joints = arrays[0].reshape(bodies, count, 3)
-    return SkeletonFrame(
-        head.source, head.seq, head.t, head.layout, joints, arrays[1].reshape(bodies, count), ids, head.space
-    )
+        joints, confidence, ids = _arrays(parts[2], head.bodies, len(CANONICAL))
+        return Tracked(head.source, head.t, head.space, ids, joints, confidence)
+    joints, confidence, ids = _arrays(parts[2], *head.shape)
+    return SkeletonFrame(head.source, head.seq, head.t, head.layout, joints, confidence, ids, head.space)
+
+
+def _arrays(data: bytes, bodies: int, count: int) -> tuple[Float32Array, Float32Array, Int64Array]:
+    """What `_bytes` joined: joints (M, V, 3), confidence (M, V), track ids (M,)."""
+    numbers = np.frombuffer(data, np.float32, 4 * bodies * count)
+    joints, confidence = numbers[: 3 * bodies * count], numbers[3 * bodies * count :]
+    ids = np.frombuffer(data, np.int64, bodies, numbers.nbytes)
+    return joints.reshape(bodies, count, 3), confidence.reshape(bodies, count), ids
 
 
 def stamped(parts: list[bytes], stamp: Stamp) -> list[bytes]:
@@ -293,4 +288,7 @@ def decode_taken(body: bytes) -> Taken:
 
 def renamed(frame: SkeletonFrame, source: str) -> SkeletonFrame:
     """The same frame under another source name."""
-    return frame if frame.source == source else replace(frame, source=source)
+    if frame.source == source:
+        return frame
+    arrays = frame.joints, frame.confidence, frame.track_ids
+    return SkeletonFrame(source, frame.seq, frame.t, frame.layout, *arrays, frame.space)

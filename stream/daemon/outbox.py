@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import zmq
 
+from stream.daemon.child import waits
 from stream.daemon.links import decode_taken, encode, numbered
 from stream.types import Event, Phase, Severity
 
@@ -93,7 +94,7 @@ class Outbox:
 
     def hear(self) -> None:
         """Take in what the publisher says."""
-        while self._socket.poll(0):
+        while waits(self._socket):
             said = decode_taken(self._socket.recv())
             self._taken = said.number
             while self._kept and (oldest := next(iter(self._kept))) <= said.committed:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import replace
 
 import zmq
 
@@ -66,11 +65,15 @@ class Outlet:
         while self._waiting:
             name, stamp, parts = self._waiting[0]
             number = self.sent[name] + 1
-            if not self._send(stamped(parts, replace(stamp, number=number))):
+            if not self._send(stamped(parts, Stamp(number, stamp.captured, stamp.pose, stamp.handed))):
                 return False
             self.sent[name] = number
             self._waiting.popleft()
         return True
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the worker takes something, for so long at most."""
+        self._socket.poll(round(1000 * seconds), zmq.POLLOUT)
 
     def report(self, source: str, state: str, detail: str = "") -> bool:
         """Tell the worker and all behind it how the source is; False if it takes nothing now."""

@@ -36,10 +36,11 @@ class Presence:
     @classmethod
     def of(cls, t: int, joints: Float32Array, confidence: Float32Array, space: Space) -> Self:
         """That of a body (V, 3), confidence (V,), which appears at time t; at least one joint is seen."""
-        seen = joints[confidence > 0]
-        place = joints[SPINE_BASE] if confidence[SPINE_BASE] > 0 else seen.mean(axis=0)
-        height = float(np.linalg.norm(np.ptp(seen, axis=0))) / _HEIGHT_M
-        return cls(t, t, 0, place, 1.0 if space is Space.CAMERA3D else height or 1.0)
+        place = joints[SPINE_BASE] if confidence[SPINE_BASE] > 0 else joints[confidence > 0].mean(axis=0)
+        if space is Space.CAMERA3D:
+            return cls(t, t, 0, place, 1.0)
+        height = float(np.linalg.norm(np.ptp(joints[confidence > 0], axis=0))) / _HEIGHT_M
+        return cls(t, t, 0, place, height or 1.0)
 
     def move(self, new: Self, grace: int) -> None:
         """It is seen again, as `new` says; `grace` in ns."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from stream.config_sources import (
@@ -56,7 +55,8 @@ class Looped(RecordedSource):
                 times[name] = min(low, frame.t), max(high, frame.t), count + 1
                 seq = numbers.get(name, 0)
                 numbers[name] = seq + 1
-                yield replace(frame, t=frame.t + shifts.get(name, 0), seq=seq)
+                t, arrays = frame.t + shifts.get(name, 0), (frame.joints, frame.confidence, frame.track_ids)
+                yield SkeletonFrame(name, seq, t, frame.layout, *arrays, frame.space)
             if not times:
                 return
             # Each source goes on by its own clock; the pause before its next round is one mean frame interval.

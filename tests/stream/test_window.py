@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from poses import STANDING
 
 from stream.types import NANOSECONDS
-from stream.window import WindowRing, WindowSettings
+from stream.window import WindowRing, WindowSettings, fill
 
 SEEN = np.ones(25, np.float32)
 
@@ -128,3 +128,27 @@ def test_a_joint_that_drops_out_is_masked_and_comes_back() -> None:
 def test_a_slow_sensor_covers_its_windows_and_a_slower_one_does_not() -> None:
     assert feed([round(i * NANOSECONDS / 5.5) for i in range(40)])[-1].coverage == 1.0
     assert feed([round(i * NANOSECONDS / 1.5) for i in range(20)])[-1].coverage < 0.7
+
+
+def test_many_rings_filled_at_once_hold_what_each_alone_does() -> None:
+    random = np.random.default_rng(7)
+    together, alone = ([WindowRing(WindowSettings()) for _ in range(3)] for _ in range(2))
+    t = np.zeros(3, np.int64)
+    for _ in range(12):
+        reached: list = []
+        expected: list = []
+        for _ in range(10):  # several frames of each, some of them after a gap
+            for one in range(3):
+                t[one] += int(
+                    random.choice([20_000_000, 33_333_333, 300_000_000, 1_500_000_000], p=[0.4, 0.4, 0.18, 0.02])
+                )
+                joints = random.normal(size=(25, 3)).astype(np.float32)
+                confidence = (random.random(25) * (random.random(25) > 0.2)).astype(np.float32)
+                reached += together[one].reach(int(t[one]), joints, confidence)[0]
+                expected += alone[one].push(int(t[one]), joints, confidence)[0]
+        cuts = [cut for cut in fill(reached) if cut is not None]
+        assert len(cuts) == len(expected) > 0
+        for cut, other in zip(cuts, expected, strict=True):
+            assert (cut.t0, cut.t1, cut.coverage, cut.full) == (other.t0, other.t1, other.coverage, other.full)
+            assert np.array_equal(cut.x, other.x)
+            assert np.array_equal(cut.mask, other.mask)
