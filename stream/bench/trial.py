@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from stream.bench.daemon import Daemon, running
+from stream.bench.daemon import running
 from stream.bench.footage import FPS
 from stream.console import plural
 from stream.structs import HeartbeatData
@@ -16,12 +16,8 @@ from stream.structs import HeartbeatData
 LEAST_RATE = 0.95
 """Share of the frames that must have gone through; less is a recording that plays slower than life. It is no nearer to
 1 as the counts are told once a second."""
-HOPELESS_AFTER = 0.25
-"""Share of the time to settle after which a median above the bound ends a trial."""
-
-
 HOPELESS_S = 5.0
-"""For how long such a trial is still measured."""
+"""How long a trial is measured whose median is above the bound when it has had its time to settle."""
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -76,11 +72,13 @@ def try_out(cameras: int, people: int, *, settle_s: float, measure_s: float, bou
     """
     with tempfile.TemporaryDirectory(prefix="pw-") as folder, running(Path(folder), cameras, people) as daemon:
         daemon.wait_until_all_run()
-        if _hopeless(daemon, settle_s, bound_ms):
-            measure_s = min(measure_s, HOPELESS_S)
+        measured_s = measure_s
+        for beat in daemon.listen(settle_s):
+            total = beat.latency_ms.get("total")
+            measured_s = min(measure_s, HOPELESS_S) if total and total.p50 > bound_ms else measure_s
         before, began = daemon.cpu_s(), time.monotonic()
         counted = _Counted()
-        for beat in daemon.listen(measure_s):
+        for beat in daemon.listen(measured_s):
             counted.take(beat, daemon.heard)
         took = time.monotonic() - began
         after, memory = daemon.cpu_s(), daemon.memory()
@@ -100,16 +98,6 @@ def try_out(cameras: int, people: int, *, settle_s: float, measure_s: float, bou
         first_message_s=message_s,
         first_decided_s=decided_s,
     )
-
-
-def _hopeless(daemon: Daemon, settle_s: float, bound_ms: float) -> bool:
-    """Let a daemon settle; True as soon as it is plain that it will not."""
-    began = time.monotonic()
-    for beat in daemon.listen(settle_s):
-        total = beat.latency_ms.get("total")
-        if total and total.p50 > bound_ms and daemon.heard - began > HOPELESS_AFTER * settle_s:
-            return True
-    return False
 
 
 class _Counted:

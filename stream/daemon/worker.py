@@ -25,9 +25,10 @@ from stream.prompts import prompt_infos
 from stream.service import Service, load_service
 from stream.types import Clip, EndReason, Event, Example, Phase, Scores, SkeletonFrame, Tracked
 
-MAX_FRAMES = 64
+MAX_FRAMES = 256
 """Messages taken in one turn: bounds the latency of a stop, the memory of a batch, and how long a source that floods
-keeps the others waiting. The socket itself takes from its senders in turns, so that none is passed over."""
+keeps the others waiting. The socket itself takes from its senders in turns, so that none is passed over. A message
+costs the less the more come with it: a worker that is behind must be free to take many, or it stays behind."""
 GATHER_S = 0.015
 """Seconds from one turn to the next, at least, unless more waits than one takes: the fewer the turns, the fewer times
 the encoder's weights go through the processor's cache. What comes later than this after a turn, as the frames of one
@@ -226,8 +227,10 @@ class Worker:
                 if (stamp := stamp_of(parts)) is not None:
                     self._timing.took(message, stamp)
             elif isinstance(message, Status):
-                self._push(frames)
-                frames = []
+                last = self._last.get(message.source)
+                if last is None or last.state != message.state:  # else its place among the frames does not matter
+                    self._push(frames)
+                    frames = []
                 self._status(message)
         self._push(frames)
         self._next_turn = began + GATHER_S if taken < MAX_FRAMES else 0.0
