@@ -247,16 +247,17 @@ def read_references(folder: Path, manifest: Manifest) -> Float32Array | None:
     return references.astype(np.float32)
 
 
-def load(folder: Path, device: str = "auto") -> Recogniser:
+def load(folder: Path, device: str = "auto", precision: str = "fp32") -> Recogniser:
     """Load a model, ready to encode.
 
     Args:
         folder: of the checkpoint.
-        device: "auto" (cuda where there is one), "cpu" or "cuda".
+        device: "auto" (what a short measurement finds to be faster), "cpu" or "cuda".
+        precision: of the matrix products: "fp32", "bf16", "fp16", or "auto".
 
     Raises:
         CheckpointError: a file is missing, damaged or does not fit; the message is one line.
-        ModelError: the device is not there.
+        ModelError: the device is not there, or does not compute in this precision.
     """
     from models.recogniser import Recogniser
 
@@ -264,7 +265,9 @@ def load(folder: Path, device: str = "auto") -> Recogniser:
     text, references = read_text(folder, manifest), read_references(folder, manifest)
     path = folder / WEIGHTS
     weights = read_tensors(path, manifest.weights_sha256)
-    return Recogniser(manifest, weights, text, references=references, device=device, where=str(path))
+    return Recogniser(
+        manifest, weights, text, references=references, device=device, precision=precision, where=str(path)
+    )
 
 
 def read_tensors(path: Path, digest: str) -> dict[str, NDArray[Any]]:

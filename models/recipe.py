@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from models.backend import CPU, Backend
 from models.encoders import make_encoder
 from models.methods import Method, method_class
 from models.methods.method import FEATURES
+from models.stgcn import STGCN, fold
 
 
 class RecipeNetwork(nn.Module):
@@ -34,6 +36,27 @@ class RecipeNetwork(nn.Module):
         """E, the dimension of what the method compares features by; in eval mode."""
         device = next(self.method.parameters(), torch.zeros(())).device
         return self.method.embed(torch.zeros(1, FEATURES, device=device)).shape[1]
+
+
+class ServedRecipe:
+    """A trained network, ready to serve: batch norms and adjacencies folded, where its encoder has any.
+
+    Args:
+        network: in evaluation mode; it is changed, and moved to the backend's device.
+        backend: where it runs, and in what numbers the encoder's products are; what the method does is float32.
+    """
+
+    def __init__(self, network: RecipeNetwork, backend: Backend = CPU) -> None:
+        if isinstance(network.encoder, STGCN):
+            fold(network.encoder)
+        self._network, self._backend = network.to(backend.device), backend
+
+    def __call__(self, clips: Tensor) -> Tensor:
+        """Clips (N, 3, 50, V, M) to features (N, 256) float32."""
+        device, dtype = self._backend.device, self._backend.dtype
+        with torch.autocast(device, dtype, enabled=dtype != torch.float32):
+            features: Tensor = self._network(clips.to(device))
+        return features
 
 
 def make_recipe(recipe: str, encoder: str, text_dim: int, arguments: Mapping[str, int | float]) -> RecipeNetwork:

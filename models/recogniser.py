@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.backend import Backend, backends, choose
+from models.causal import STRIDE
 from models.checkpoint import KnownAction, Manifest
 from models.errors import CheckpointError, ModelError
 from models.frame50 import frame50
 from models.graph import JOINTS
 from models.heads import BankHead, Head, Trust
+from models.matrices import Matrices
 from models.method_head import MethodHead
 from models.methods.method import FEATURES
 from models.normaliser import NormaliserState, normalise
-from models.recipe import RecipeNetwork, make_recipe
+from models.recipe import RecipeNetwork, ServedRecipe, make_recipe
 from models.streaming import StreamingNetwork
 from models.tensors import check_tensors
 from models.track_states import MOST, TrackStates
@@ -25,6 +29,9 @@ from models.track_states import MOST, TrackStates
 Float32Array = NDArray[np.float32]
 ARCHITECTURES = ("streaming", "method")
 """The first gives probabilities of the bank's actions, the second features that a method of the papers scores."""
+
+TRIED = 16
+"""People whose windows or steps are timed where there are several backends to choose from."""
 
 
 class Recogniser:
@@ -38,6 +45,7 @@ class Recogniser:
         text: shipped text vectors.
         references: embeddings of what it knows, see `models.checkpoint.read_references`.
         device: "auto", "cpu" or "cuda".
+        precision: "auto", "fp32", "bf16" or "fp16": of the matrix products.
         where: named in errors.
 
     Attributes:
@@ -50,11 +58,11 @@ class Recogniser:
         references: (R, E) float32; R may be 0.
         head: makes scores of its features.
         digest: sha256 of the weights.
-        device: where it runs, "cpu" or "cuda".
+        choice: where it runs and in what numbers, and why.
 
     Raises:
         CheckpointError: weights do not fit the architecture, or are not finite.
-        ModelError: the device is not there.
+        ModelError: the device is not there, or does not compute in this precision.
     """
 
     def __init__(
@@ -65,6 +73,7 @@ class Recogniser:
         *,
         references: Float32Array | None = None,
         device: str = "auto",
+        precision: str = "fp32",
         where: str = "weights",
     ) -> None:
         self.rate_hz, self.frames = manifest.rate_hz, manifest.frames
@@ -75,17 +84,21 @@ class Recogniser:
         self.text = dict(text)
         self.digest = manifest.weights_sha256
         self.manifest = manifest
-        self.device = _device(device)
+        candidates = backends(device, precision)
         with torch.device("meta"):  # takes no memory, whatever sizes the manifest asks for
             check_tensors(_build(manifest, where), weights, where)
         self._network = _build(manifest, where)
         self._network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
-        self._network.eval().requires_grad_(False).to(self.device)
+        self._network.eval().requires_grad_(False)
+        self.choice = choose(candidates, self._trial)
+        self._matrices: Matrices | None = None
         if isinstance(self._network, StreamingNetwork):
+            self._matrices = Matrices(self._network, self.choice.backend)
             self.head: Head = _bank_head(manifest, self.text, self._network.get_buffer("usual").cpu().numpy(), where)
             self.embedding_dim = len(self._network.get_buffer("centre"))
             self._features = len(self.bank) + self.embedding_dim
         else:
+            self._recipe = ServedRecipe(self._network, self.choice.backend)
             name = f"{manifest.recipe} {sorted(manifest.arguments.items())} {manifest.text_model}"
             self.head = MethodHead(self._network.method, manifest.temperature, name)
             self.embedding_dim, self._features = self._network.embedding_dim(), FEATURES
@@ -126,16 +139,14 @@ class Recogniser:
             raise ValueError(
                 f"expected clips (N, 3, T >= {self.frames}, {len(JOINTS)}), got {x.shape} and {mask.shape}"
             )
-        network = self._network
         if len(x) == 0:
             return np.zeros((0, self._features), np.float32)
         with torch.inference_mode():
-            if isinstance(network, RecipeNetwork):
+            if self._matrices is None:
                 clips = frame50(x[..., None], (mask > 0)[..., None])
-                return np.asarray(network(torch.from_numpy(clips).to(self.device)).cpu().numpy(), np.float32)
-            state = NormaliserState.new(len(x))
-            inputs = normalise(x.transpose(0, 2, 3, 1), mask, state, self.rate_hz)
-            judged = network.judge(network(torch.from_numpy(inputs).to(self.device), whole=x.shape[2] > self.frames))
+                return np.asarray(self._recipe(torch.from_numpy(clips)).cpu().numpy(), np.float32)
+            inputs = normalise(x.transpose(0, 2, 3, 1), mask, NormaliserState.new(len(x)), self.rate_hz)
+            judged = self._matrices(torch.from_numpy(inputs), whole=x.shape[2] > self.frames)
             return np.asarray(judged.cpu().numpy(), np.float32)
 
     def track_states(self, frames: int, batch: int = 1) -> TrackStates | None:
@@ -147,9 +158,9 @@ class Recogniser:
             frames: of each step.
             batch: tracks in one step, at most.
         """
-        if not isinstance(self._network, StreamingNetwork):
+        if self._matrices is None:
             return None
-        return TrackStates(self._network, frames, rate_hz=self.rate_hz, most=max(MOST, batch))
+        return TrackStates(self._matrices, frames, rate_hz=self.rate_hz, most=max(MOST, batch))
 
     def warm_up(self, most: int) -> None:
         """Encode a batch of each size up to `most`.
@@ -161,21 +172,24 @@ class Recogniser:
         for size in range(1, most + 1):
             self.encode(x[:size], mask[:size])
 
+    def _trial(self, backend: Backend) -> Callable[[], object]:
+        """What is timed of a backend: a step, or windows, of as many people as a busy turn has."""
+        network = deepcopy(self._network)
+        if isinstance(network, StreamingNetwork):
+            states = TrackStates(Matrices(network, backend), STRIDE, rate_hz=self.rate_hz)
+            x = np.zeros((TRIED, STRIDE, len(JOINTS), 3), np.float32)
+            return lambda: states.step(range(TRIED), x, x[..., 0])
+        recipe, clips = ServedRecipe(network, backend), torch.zeros(TRIED, 3, self.frames, len(JOINTS), 1)
+        return torch.inference_mode()(lambda: recipe(clips).cpu())
+
     def embedding(self, features: Float32Array) -> Float32Array:
         """What features are compared with each other by: (N, F) to (N, E), unit norm."""
         if not isinstance(self._network, RecipeNetwork):
             return features[:, len(self.bank) :]
         with torch.inference_mode():
-            embedded = self._network.method.embed(torch.from_numpy(np.ascontiguousarray(features)).to(self.device))
+            given = torch.from_numpy(np.ascontiguousarray(features)).to(self.choice.backend.device)
+            embedded = self._network.method.embed(given)
         return np.asarray(embedded.cpu().numpy(), np.float32)
-
-
-def _device(name: str) -> str:
-    if name not in ("auto", "cpu", "cuda"):
-        raise ModelError(f"device {name!r}: expected auto, cpu or cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ModelError("device 'cuda': torch sees no CUDA device here; use auto or cpu")
-    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def _build(manifest: Manifest, where: str) -> StreamingNetwork | RecipeNetwork:

@@ -1,15 +1,12 @@
-"""The layers of the streaming encoder as matrices, and where each finds its inputs in what is remembered."""
+"""Where, in what is remembered of many tracks, each layer of a stepped network writes and reads."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-
-from models.causal import Block
 
 IntArray = NDArray[np.int64]
 
@@ -35,67 +32,39 @@ class Ring:
         """Of a layer whose outputs see `kernel` rows, so many rows apart, where `groups` at most come at once."""
         return cls((kernel - 1) * apart + groups * new, new, every, -apart * np.arange(kernel)[::-1])
 
-    def added(self, first: IntArray, groups: int) -> IntArray:
-        """Places (N, new) that are written, where `first` (N,) is the number of a track's first new row."""
-        return np.asarray((first[:, None] + np.arange(groups * self.new)) % self.rows)
 
-    def taken(self, first: IntArray, groups: int) -> IntArray:
-        """Places (N, outputs, inputs) that are read."""
-        ends = np.arange(self.every - 1, groups * self.new, self.every)
-        return np.asarray((first[:, None, None] + (ends[:, None] + self.inputs)) % self.rows)
+class Places:
+    """The rows that all layers of a step write and read, of any number of tracks.
 
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A block as matrices, and where its inputs are remembered.
+    Args:
+        rings: of the layers.
+        groups: of frames, in the step.
 
     Attributes:
-        scale, shift: (C,) the batch norm; it is not folded further, since zeros stand for what was before a track.
-        temporal, mix: (inputs C, H) and (H, C), each with its bias.
+        written, read: for each layer which columns of `of` are the places that it writes, (groups * new), and those
+            that it reads, (outputs * inputs).
     """
 
-    ring: Ring
-    scale: Tensor
-    shift: Tensor
-    temporal: Tensor
-    temporal_bias: Tensor
-    mix: Tensor
-    mix_bias: Tensor
+    def __init__(self, rings: Sequence[Ring], groups: int) -> None:
+        self.written: list[slice] = []
+        self.read: list[slice] = []
+        rows: list[IntArray] = []
+        new: list[IntArray] = []
+        after: list[IntArray] = []
+        """Of each column: the ring's rows, how many of them a group adds, and which row from the first new one on."""
+        start = 0
+        for ring in rings:
+            ends = np.arange(ring.every - 1, groups * ring.new, ring.every)
+            columns = np.arange(groups * ring.new), (ends[:, None] + ring.inputs).reshape(-1)
+            for slices, column in zip((self.written, self.read), columns, strict=True):
+                slices.append(slice(start, start + len(column)))
+                start += len(column)
+                after.append(column)
+                rows.append(np.full(len(column), ring.rows))
+                new.append(np.full(len(column), ring.new))
+        self._rows, self._new, self._after = np.concatenate(rows), np.concatenate(new), np.concatenate(after)
 
-
-def _affine(norm: nn.Module) -> tuple[Tensor, Tensor]:
-    """A batch norm as scale and shift."""
-    state = {name: value.detach().double() for name, value in norm.state_dict().items()}
-    scale = state["weight"] / torch.sqrt(state["running_var"] + getattr(norm, "eps", 0.0))
-    return scale, state["bias"] - scale * state["running_mean"]
-
-
-def folded(norm: nn.Module, layer: nn.Module) -> tuple[Tensor, Tensor]:
-    """A batch norm and the pointwise layer after it as one matrix (in, out) and its bias."""
-    scale, shift = _affine(norm)
-    state = {name: value.detach().double() for name, value in layer.state_dict().items()}
-    weight = state["weight"][:, :, 0]
-    return (weight * scale).T.float().contiguous(), (state["bias"] + weight @ shift).float()
-
-
-def layer_of(block: nn.Module, ring: Ring) -> Layer:
-    """A block of the causal encoder as matrices.
-
-    Raises:
-        TypeError: it is none.
-    """
-    if not isinstance(block, Block):
-        raise TypeError(f"{type(block).__name__}; expected a block of the causal encoder")
-    scale, shift = _affine(block.norm)
-    temporal, mix = block.temporal, block.mix
-    if temporal.bias is None or mix.bias is None:
-        raise TypeError("a block's layers without bias; expected both with one")
-    return Layer(
-        ring,
-        scale.float(),
-        shift.float(),
-        temporal.weight.detach().permute(2, 1, 0).flatten(0, 1).contiguous(),
-        temporal.bias.detach().clone(),
-        mix.weight.detach()[:, :, 0].T.contiguous(),
-        mix.bias.detach().clone(),
-    )
+    def of(self, slots: IntArray, groups_before: IntArray) -> IntArray:
+        """Places (N, columns), counted from the first slot's, of tracks in slots (N,) that had so many groups (N,)."""
+        turned = (groups_before[:, None] * self._new + self._after) % self._rows
+        return np.asarray(slots[:, None] * self._rows + turned, np.int64)

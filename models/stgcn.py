@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from models.graph import JOINTS, spatial_adjacency
 
@@ -143,3 +144,42 @@ class STGCN(nn.Module):
         x = self.input_norm(x.permute(0, 1, 3, 2).reshape(n, c * v, t)).view(n, c, v, t)
         y: Tensor = self.blocks(x.permute(0, 1, 3, 2).contiguous())
         return y.mean(dim=(2, 3), dtype=torch.float32)
+
+
+class FoldedGraphConvolution(nn.Module):
+    """A trained graph convolution and the batch norm after it as one: the same function, for serving.
+
+    Args:
+        spatial: the convolution.
+        norm: the batch norm.
+    """
+
+    def __init__(self, spatial: GraphConvolution, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        state = {name: value.detach() for name, value in norm.state_dict().items()}
+        scale = state["weight"] / torch.sqrt(state["running_var"] + norm.eps)
+        graph = spatial.get_buffer("adjacency") * spatial.importance.detach()
+        bias = spatial.bias.detach() @ graph.sum(dim=1)  # (C', V)
+        self.register_buffer("near", graph.permute(1, 0, 2).flatten(1))
+        self.register_buffer("weight", spatial.mix.weight.detach() * scale[:, None, None, None])
+        shift = state["bias"] - scale * state["running_mean"]
+        self.register_buffer("bias", (bias * scale[:, None] + shift[:, None])[:, None])
+
+    def forward(self, x: Tensor) -> Tensor:
+        near = torch.matmul(x, self.get_buffer("near"))
+        mixed = nn.functional.conv2d(near, self.get_buffer("weight"), dilation=(1, V))
+        return mixed + self.get_buffer("bias").to(mixed.dtype)
+
+
+def fold(network: STGCN) -> None:
+    """Fold batch norms and adjacencies of a trained network, in evaluation mode, into their neighbours, in place.
+
+    It gives the same features as before, to rounding, and can no longer be trained or saved.
+    """
+    for block in network.blocks:
+        if isinstance(block, Block) and isinstance(block.spatial, GraphConvolution):
+            block.spatial = FoldedGraphConvolution(block.spatial, block.spatial_norm)  # type: ignore[assignment]
+            block.temporal = fuse_conv_bn_eval(block.temporal, block.temporal_norm)
+            block.spatial_norm = block.temporal_norm = nn.Identity()  # type: ignore[assignment]
+            if isinstance(block.shortcut, nn.Sequential):
+                block.shortcut = fuse_conv_bn_eval(*block.shortcut)

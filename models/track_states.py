@@ -20,11 +20,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.causal import KERNELS, POSE_SIZE, STRIDE, STRIDES
+from models.causal import POSE_SIZE, STRIDE
 from models.graph import JOINTS
+from models.matrices import Matrices
 from models.normaliser import INPUTS, POSE, NormaliserState, normalise
-from models.stepping import Layer, Ring, folded, layer_of
-from models.streaming import POOLED_STEPPING, StreamingNetwork
+from models.runner import runner
+from models.stepping import Places, Ring
+from models.streaming import POOLED_STEPPING
 
 Float32Array = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -40,7 +42,7 @@ class TrackStates:
     """States of the tracks that are being watched. Not thread safe.
 
     Args:
-        network: with its trained weights, in evaluation mode.
+        matrices: the network, on its backend.
         frames: in a group: features are given for the last frame of each group, and steps are of whole groups.
         rate_hz: frames a second.
         most: states that are kept; beyond, the one that was stepped the longest time ago is forgotten.
@@ -53,40 +55,37 @@ class TrackStates:
         ValueError: `frames` or `most` is below 1.
     """
 
-    def __init__(self, network: StreamingNetwork, frames: int, *, rate_hz: float = 25.0, most: int = MOST) -> None:
+    def __init__(self, matrices: Matrices, frames: int, *, rate_hz: float = 25.0, most: int = MOST) -> None:
         if frames < 1 or most < 1:
             raise ValueError(f"{frames} frames a step and {most} states; expected 1 or more of both")
         self.frames, self.most, self.evicted = frames, most, 0
         self._groups = max(1, AT_ONCE // frames)
-        self._network, self._rate_hz = network, rate_hz
-        self._device = network.own.weight.device
+        self._matrices, self._rate_hz = matrices, rate_hz
+        self._run = runner(self._compute, matrices.backend)
         # What is given is of each group's last frame; outputs are pooled with those 4, 8 ... frames before. So of the
         # outputs of a layer those are computed that lie a multiple of this before a group's end, if the layer has them.
         phase = gcd(frames, STRIDE)
-        self._layers: list[Layer] = []
+        self._rings: list[Ring] = []
         done, apart = 1, 1
         """Frames between two inputs of the layer in the strided form, and between two that are computed here."""
-        for block, kernel, stride in zip(network.encoder.blocks, KERNELS, STRIDES, strict=True):
-            done_after = done * stride
+        for layer in matrices.layers:
+            done_after = done * layer.stride
             apart_after = gcd(phase, done_after)
-            ring = Ring.of(frames // apart, apart_after // apart, kernel, done // apart, self._groups)
-            self._layers.append(layer_of(block, ring))
+            self._rings.append(
+                Ring.of(frames // apart, apart_after // apart, layer.kernel, done // apart, self._groups)
+            )
             done, apart = done_after, apart_after
         new = frames // apart
-        self._outputs = Ring.of(new, new, POOLED_STEPPING, STRIDE // apart, self._groups)
-        self._embed = folded(network.encoder.norm, network.encoder.embed)
-        self._head = folded(network.encoder.head[0], network.encoder.head[1])
+        self._rings.append(Ring.of(new, new, POOLED_STEPPING, STRIDE // apart, self._groups))
+        self._places: dict[int, Places] = {}
         self._slots: OrderedDict[Hashable, int] = OrderedDict()
         self._room = 0
         self._free: list[int] = []
         self._normaliser = NormaliserState.new(0)
         self._pose = np.zeros((0, POSE_SIZE), np.float32)
         self._steps = np.zeros(0, np.int64)
-        features = network.own.in_features
-        self._memory = [torch.zeros(0, network.encoder.channels, device=self._device) for _ in self._layers]
-        self._memory.append(torch.zeros(0, features, device=self._device))
-        self._rings = [*(layer.ring for layer in self._layers), self._outputs]
-        self._grow(min(FIRST, most))
+        self._memory: list[Tensor] = []
+        self._grow(most if self._run.recorded else min(FIRST, most))
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -98,7 +97,8 @@ class TrackStates:
     def bytes_per_track(self) -> int:
         """What one state takes."""
         encoder = sum(memory.numel() * memory.element_size() for memory in self._memory)
-        return (encoder + self._pose.nbytes + self._steps.nbytes + self._normaliser.nbytes) // self._room
+        rest = self._pose.nbytes + self._steps.nbytes + self._normaliser.nbytes
+        return encoder // (self._room + 1) + rest // self._room
 
     def step(self, keys: Sequence[Hashable], x: Float32Array, mask: Float32Array) -> Float32Array:
         """The next frames of N tracks, whatever number of frames each has had.
@@ -146,35 +146,38 @@ class TrackStates:
 
     def _step(self, slots: IntArray, inputs: Float32Array) -> Float32Array:
         groups, number = inputs.shape[1] // self.frames, self._steps[slots]
-        y = torch.from_numpy(inputs.reshape(-1, inputs.shape[2])).to(self._device)
-        y = torch.addmm(self._embed[1], y, self._embed[0])
-        for layer, memory in zip(self._layers, self._memory, strict=False):
-            # What is remembered is normalised: before a track's first frame there are zeros, whatever the norm's shift.
-            new = torch.addcmul(layer.shift, y, layer.scale)
-            seen = self._remember(layer.ring, memory, slots, number, groups, new)
-            hidden = nn.functional.gelu(torch.addmm(layer.temporal_bias, seen.flatten(1), layer.temporal))
-            y = y[layer.ring.every - 1 :: layer.ring.every] + torch.addmm(layer.mix_bias, hidden, layer.mix)
-        y = nn.functional.gelu(torch.addmm(self._head[1], y, self._head[0]))
-        pooled = self._remember(self._outputs, self._memory[-1], slots, number, groups, y)
+        more = (1 << (len(slots) - 1).bit_length()) - len(slots) if self._run.recorded else 0
+        if groups not in self._places:
+            self._places[groups] = Places(self._rings, groups)
         # An output of one of the first frames has seen next to nothing: it counts as long as there is no other.
         seen_frames = (number[:, None] + np.arange(1, groups + 1)).reshape(-1, 1) * self.frames
         there = np.clip(seen_frames // STRIDE - 1, 1, POOLED_STEPPING)
         weights = np.where(np.arange(POOLED_STEPPING)[::-1] < there, 1 / there, 0.0).astype(np.float32)
         self._steps[slots] += groups
-        features = torch.bmm(torch.from_numpy(weights).to(self._device)[:, None], pooled)[:, 0]
-        judged = self._network.judge(features).cpu().numpy()
-        return np.asarray(judged.reshape(len(slots), groups, -1), np.float32)
+        if more:  # of nobody, whose slot is the one behind all others
+            slots = np.concatenate((slots, np.full(more, self._room)))
+            number = np.concatenate((number, np.zeros(more, np.int64)))
+            inputs = np.concatenate((inputs, np.zeros((more, *inputs.shape[1:]), np.float32)))
+            weights = np.concatenate((weights, np.zeros((more * groups, POOLED_STEPPING), np.float32)))
+        judged = self._run(inputs.reshape(-1, inputs.shape[2]), self._places[groups].of(slots, number), weights)
+        return judged.reshape(len(slots), groups, -1)[: len(slots) - more]
 
-    def _remember(
-        self, ring: Ring, memory: Tensor, slots: IntArray, number: IntArray, groups: int, new: Tensor
-    ) -> Tensor:
-        """Write each track's new rows, and give what its outputs see: (N * outputs, inputs, C)."""
-        first = number * ring.new
-        at = slots[:, None] * ring.rows + ring.added(first, groups)
-        memory.index_copy_(0, torch.from_numpy(at.reshape(-1)).to(self._device), new)
-        taken = slots[:, None, None] * ring.rows + ring.taken(first, groups)
-        rows = memory.index_select(0, torch.from_numpy(taken.reshape(-1)).to(self._device))
-        return rows.view(-1, len(ring.inputs), memory.shape[1])
+    def _compute(self, inputs: Tensor, places: Tensor, weights: Tensor) -> Tensor:
+        """Inputs (N * T, channels), places (N, columns) and weights (N * G, pooled) to what is judged, (N * G, ...)."""
+        groups = len(weights) // len(places)
+        written, read = self._places[groups].written, self._places[groups].read
+        y = self._matrices.embed(inputs.to(self._matrices.backend.dtype))
+        for number, (layer, ring) in enumerate(zip(self._matrices.layers, self._rings, strict=False)):
+            # What is remembered is normalised: before a track's first frame there are zeros, whatever the norm's shift.
+            memory = self._memory[number]
+            memory.index_copy_(0, places[:, written[number]].reshape(-1), layer.normed(y))
+            seen = memory.index_select(0, places[:, read[number]].reshape(-1))
+            y = layer(seen.view(-1, layer.kernel * memory.shape[1]), y[ring.every - 1 :: ring.every])
+        features = nn.functional.gelu(self._matrices.head(y)).float()
+        memory = self._memory[-1]
+        memory.index_copy_(0, places[:, written[-1]].reshape(-1), features)
+        pooled = memory.index_select(0, places[:, read[-1]].reshape(-1)).view(-1, POOLED_STEPPING, memory.shape[1])
+        return self._matrices.judge(torch.bmm(weights[:, None], pooled)[:, 0])
 
     def _inputs(self, slots: IntArray, x: Float32Array, mask: Float32Array) -> Float32Array:
         """What the encoder takes of the next frames, (N, T, channels)."""
@@ -209,7 +212,7 @@ class TrackStates:
     def _begin(self, slots: IntArray) -> None:
         self._steps[slots] = 0
         self._normaliser.put(slots, NormaliserState.new(len(slots)))
-        at = torch.from_numpy(slots).to(self._device)
+        at = torch.from_numpy(slots).to(self._matrices.backend.device)
         for ring, memory in zip(self._rings, self._memory, strict=True):
             memory.view(-1, ring.rows, memory.shape[1]).index_fill_(0, at, 0.0)
 
@@ -218,9 +221,13 @@ class TrackStates:
         self._normaliser = self._normaliser.joined(NormaliserState.new(more))
         self._pose = np.concatenate((self._pose, np.zeros((more, POSE_SIZE), np.float32)))
         self._steps = np.concatenate((self._steps, np.zeros(more, np.int64)))
-        self._memory = [
-            torch.cat((memory, memory.new_zeros(more * ring.rows, memory.shape[1])))
-            for ring, memory in zip(self._rings, self._memory, strict=True)
-        ]
+        backend, sizes = self._matrices.backend, [self._matrices.channels] * (len(self._rings) - 1)
+        before, self._memory = self._memory, []
+        for number, (ring, size) in enumerate(zip(self._rings, (*sizes, self._matrices.features), strict=True)):
+            dtype = torch.float32 if number == len(sizes) else backend.dtype
+            memory = torch.zeros((room + 1) * ring.rows, size, device=backend.device, dtype=dtype)
+            if before:
+                memory[: self._room * ring.rows] = before[number][: self._room * ring.rows]
+            self._memory.append(memory)
         self._free.extend(range(self._room, room))
         self._room = room

@@ -61,6 +61,7 @@ class Model(Section):
 
     path: FilePath = "default"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"
     threads: Integer = Field(1, ge=1, le=256)
     max_batch: Integer = Field(32, ge=1, le=4096)
 

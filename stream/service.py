@@ -149,7 +149,7 @@ def load_service(config: Config, *, salt: str = "") -> Service:
     prompts, unused = _with_examples(texts, examples, recogniser)
     settings = pipeline_settings(config, recogniser)
     name = recogniser.manifest.training.get("name", config.model.path)
-    description = model = f"{name} ({recogniser.kind}) on {recogniser.device}"
+    description = model = f"{name} ({recogniser.kind}) on {recogniser.choice}"
     prototypes = make_prototypes(config, recogniser, len(config.prompts))
     path = Path(config.prototypes.path) if prototypes is not None and config.prototypes.path else None
     if prototypes is not None and path is not None:
@@ -208,7 +208,7 @@ def load_model(config: Config) -> Recogniser:
     """
     from models.checkpoint import load
 
-    return load(model_folder(config), config.model.device)
+    return load(model_folder(config), config.model.device, config.model.precision)
 
 
 def model_folder(config: Config) -> Path:

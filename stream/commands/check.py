@@ -144,7 +144,7 @@ class _Model:
 
 def _model(recogniser: Recogniser) -> str:
     return (
-        f"{recogniser.kind} on {recogniser.device}, windows of {recogniser.frames} frames at "
+        f"{recogniser.kind} on {recogniser.choice}, windows of {recogniser.frames} frames at "
         f"{recogniser.rate_hz:g} Hz, {len(recogniser.bank)} known actions"
     )
 

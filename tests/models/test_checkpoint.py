@@ -13,6 +13,7 @@ import torch
 from safetensors.numpy import load as parse
 from safetensors.numpy import save as format_tensors
 
+from models.backend import Backend
 from models.checkpoint import FORMAT, KnownAction, Manifest, Trusted, load, read_manifest, save
 from models.errors import CheckpointError, ModelError
 from models.frame50 import frame50
@@ -59,7 +60,7 @@ def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:
     assert recogniser.bank == (KnownAction("jump", TEXTS[:1]),)
     assert tuple(recogniser.text) == TEXTS
     assert recogniser.digest == sha256((tmp_path / "model.safetensors").read_bytes()).hexdigest()
-    assert recogniser.device == "cpu"
+    assert recogniser.choice.backend == Backend("cpu", "fp32")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "model.safetensors", "text.safetensors"]
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from models.causal import STRIDE
 from models.graph import JOINTS
+from models.matrices import Matrices
 from models.normaliser import NormaliserState, normalise
 from models.streaming import POOLED_STEPPING, StreamingNetwork
 from models.track_states import FIRST, TrackStates
@@ -52,7 +53,7 @@ def test_stepping_gives_what_the_whole_clip_gives(
     network: StreamingNetwork, people: tuple[np.ndarray, np.ndarray], frames: int
 ) -> None:
     x, mask = people
-    states = TrackStates(network, frames)
+    states = TrackStates(Matrices(network), frames)
     compared = 0
     for start in range(0, LONGEST - frames + 1, frames):
         now = slice(start, start + frames)
@@ -71,7 +72,7 @@ def test_every_frame_gives_the_outputs_of_its_own_phase(
     """Once what was before the strided form's first frame is out of sight of it."""
     x, mask = people
     inputs = normalise(x[:1], mask[:1], NormaliserState.new(1))
-    states = TrackStates(network, 1)
+    states = TrackStates(Matrices(network), 1)
     features = np.stack([states.step(["a"], x[:1, t : t + 1], mask[:1, t : t + 1])[0, 0] for t in range(LONGEST)])
     for phase in range(STRIDE):
         outputs = network.encoder(torch.from_numpy(inputs[:, phase : LONGEST - (-phase % STRIDE)]))
@@ -86,7 +87,7 @@ def test_many_frames_at_once_give_what_few_at_a_time_give(
     network: StreamingNetwork, people: tuple[np.ndarray, np.ndarray], frames: int
 ) -> None:
     x, mask = people
-    slow, fast = TrackStates(network, frames), TrackStates(network, frames)
+    slow, fast = TrackStates(Matrices(network), frames), TrackStates(Matrices(network), frames)
     expected = [
         slow.step([0, 1], x[:2, start : start + frames], mask[:2, start : start + frames])
         for start in range(0, LONGEST, frames)
@@ -111,7 +112,7 @@ def test_tracks_of_any_phase_with_births_and_gaps_are_stepped_together(
 ) -> None:
     """Each step is of some of eight tracks; now and then one is cleared, and begins anew when it comes again."""
     x, mask = people
-    states = TrackStates(network, frames)
+    states = TrackStates(Matrices(network), frames)
     shown: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
     for number, tracks in enumerate(steps):
         at = (number * frames) % (LONGEST - frames)
@@ -134,7 +135,7 @@ def test_the_number_of_states_is_bounded_and_the_longest_unused_goes(
     network: StreamingNetwork, people: tuple[np.ndarray, np.ndarray]
 ) -> None:
     x, mask = people[0][:1, :4], people[1][:1, :4]
-    states = TrackStates(network, 4, most=3)
+    states = TrackStates(Matrices(network), 4, most=3)
     for key in ("a", "b", "c", "a", "d"):
         fresh = states.step([key], x, mask)
     assert (len(states), states.evicted) == (3, 1)
@@ -148,7 +149,7 @@ def test_room_grows_with_the_tracks_and_keeps_what_they_were(
     network: StreamingNetwork, people: tuple[np.ndarray, np.ndarray]
 ) -> None:
     x, mask = people
-    states, alone = TrackStates(network, 4), TrackStates(network, 4)
+    states, alone = TrackStates(Matrices(network), 4), TrackStates(Matrices(network), 4)
     assert states.bytes_per_track < 40_000
     for start in range(0, 40, 4):
         states.step(["a"], x[:1, start : start + 4], mask[:1, start : start + 4])
@@ -167,22 +168,22 @@ def test_a_broken_frame_does_not_stay_in_the_state(
 ) -> None:
     x, mask = people[0][:2].copy(), np.ones_like(people[1][:2])
     x[0, 10:14, 3:20] = bad
-    states = TrackStates(network, 2)
+    states = TrackStates(Matrices(network), 2)
     features = np.stack([states.step(["a", "b"], x[:, t : t + 2], mask[:, t : t + 2]) for t in range(0, LONGEST, 2)])
     assert np.isfinite(features).all()
-    clean = TrackStates(network, 2)
+    clean = TrackStates(Matrices(network), 2)
     alone = np.stack([clean.step(["b"], x[1:, t : t + 2], mask[1:, t : t + 2]) for t in range(0, LONGEST, 2)])
     np.testing.assert_allclose(features[:, 1], alone[:, 0], atol=1e-5)  # nor does it reach anybody else
 
 
 def test_warming_up_leaves_nothing(network: StreamingNetwork) -> None:
-    states = TrackStates(network, 4)
+    states = TrackStates(Matrices(network), 4)
     states.warm_up(20)
     assert (len(states), states.evicted) == (0, 0)
 
 
 def test_what_does_not_fit_is_refused(network: StreamingNetwork) -> None:
-    states = TrackStates(network, 2, most=2)
+    states = TrackStates(Matrices(network), 2, most=2)
     x, mask = np.zeros((2, 2, V, 3), np.float32), np.zeros((2, 2, V), np.float32)
     with pytest.raises(ValueError, match="each once"):
         states.step(["a", "a"], x, mask)
@@ -191,4 +192,4 @@ def test_what_does_not_fit_is_refused(network: StreamingNetwork) -> None:
     with pytest.raises(ValueError, match="expected frames"):
         states.step(["a", "b"], x[:, :1], mask[:, :1])
     with pytest.raises(ValueError, match="1 or more"):
-        TrackStates(network, 0)
+        TrackStates(Matrices(network), 0)
