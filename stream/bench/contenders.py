@@ -12,10 +12,12 @@ from importlib.util import find_spec
 
 import torch
 
+from models.backend import PRECISIONS, Backend
 from models.checkpoint import load
-from models.stgcn import STGCN, V
+from models.matrices import Matrices
+from models.stgcn import STGCN, V, fold
 from stream.bench.clock import per_call
-from stream.bench.network import DTYPES, FRAMES, SHIPPED, inputs, people, shipped_network, stepper
+from stream.bench.network import FRAMES, SHIPPED, inputs, people, shipped_network, stepper
 from stream.bench.plan import STREAMS
 from stream.window import WindowSettings
 
@@ -32,15 +34,21 @@ def _papers() -> Work:
 
 
 def _graph(name: str) -> Work:
-    """The papers' network in batches without gradients: what the same architecture gains by that alone."""
+    """The papers' network as a recipe's is served: in batches, without gradients, folded."""
     network, x = STGCN().eval().requires_grad_(False), torch.randn(BATCH, 3, FRAMES, V)
-    network, x = network.to(DTYPES[name]), x.to(DTYPES[name])
-    return lambda: network(x), BATCH
+    fold(network)
+    dtype = PRECISIONS[name]
+
+    def work() -> None:
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            network(x)
+
+    return work, BATCH
 
 
 def _windows(name: str, batch: int) -> Work:
-    network, x = shipped_network(DTYPES[name]), inputs(batch, FRAMES, DTYPES[name])
-    return lambda: network.judge(network(x).to(DTYPES[name])), batch
+    network, x = Matrices(shipped_network(), Backend("cpu", name)), inputs(batch, FRAMES)
+    return lambda: network(x), batch
 
 
 def _sliding() -> Work:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from models.backend import Backend, backends
+from models.matrices import Matrices
 from stream.bench.clock import per_call
 from stream.bench.contenders import SERVED
 from stream.bench.figures import Result, curve
-from stream.bench.network import DTYPES, FRAMES, count_flops, gemm_peak, inputs, settled, shipped_network, stepper
+from stream.bench.network import FRAMES, count_flops, gemm_peak, inputs, settled, shipped_network, stepper
 from stream.bench.plan import Plan
 
 BATCHES = (1, 8, 32, 128)
@@ -18,25 +20,25 @@ def bench_encoder(plan: Plan) -> Result:
     result = Result()
     with torch.inference_mode():
         for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
-            for name, dtype in DTYPES.items():
-                _measure(result, plan, f"{device} {name}", dtype, device)
+            for backend in backends(device, "auto"):
+                _measure(result, plan, backend)
             _step(result, plan, device)
     return result
 
 
-def _measure(result: Result, plan: Plan, label: str, dtype: torch.dtype, device: str) -> None:
-    network = shipped_network(dtype, device)
+def _measure(result: Result, plan: Plan, backend: Backend) -> None:
+    network, label, device = Matrices(shipped_network(), backend), str(backend), backend.device
     settle = settled(device)
-    peaks = gemm_peak(dtype, plan.seconds / 6, plan.runs, device)
+    peaks = gemm_peak(backend.dtype, plan.seconds / 6, plan.runs, device)
     windows, took, flops = [], {}, {}
     for batch in BATCHES:
-        x = inputs(batch, FRAMES, dtype, device)
+        x = inputs(batch, FRAMES, device)
         flops[batch] = count_flops(lambda x=x: network(x))  # type: ignore[misc]
         took[batch] = per_call(lambda x=x: network(x), plan.seconds, plan.runs, settle)  # type: ignore[misc]
         result.add(f"{label}, batch {batch}, windows", "windows/s", [batch / each for each in took[batch]])
         windows.append((batch, result.figures[f"{label}, batch {batch}, windows"].median))
     # Before and after: a machine that is busy for a moment must not make its peak look low.
-    peaks += gemm_peak(dtype, plan.seconds / 6, plan.runs, device)
+    peaks += gemm_peak(backend.dtype, plan.seconds / 6, plan.runs, device)
     result.add(f"{label}, GEMM peak", "GFLOP/s", [peak / 1e9 for peak in peaks])
     for batch in BATCHES:
         share = [100 * flops[batch] / each / max(peaks) for each in took[batch]]

@@ -1,4 +1,4 @@
-"""The network under test: the shipped one in any precision, what goes into it, and how much it computes."""
+"""The network under test: the shipped one, what goes into it, and how much it computes."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ Float32Array = NDArray[np.float32]
 
 FRAMES = 50
 """Frames in a window."""
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 GEMM_SIZES = (512, 1024, 2048)
 SHIPPED = Path(__file__).parents[2] / "models" / "weights" / "default"
 
 
-def shipped_network(dtype: torch.dtype = torch.float32, device: str = "cpu") -> StreamingNetwork:
-    """The model that ships, ready to run.
+def shipped_network() -> StreamingNetwork:
+    """The model that ships, in evaluation mode.
 
     Raises:
         ModelError: it cannot be read.
@@ -37,13 +36,12 @@ def shipped_network(dtype: torch.dtype = torch.float32, device: str = "cpu") -> 
     network = StreamingNetwork(**manifest.arguments)  # type: ignore[arg-type]  # numbers, which it checks
     weights = read_tensors(SHIPPED / WEIGHTS, manifest.weights_sha256)
     network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights.items()})
-    return network.eval().requires_grad_(False).to(device, dtype)
+    return network.eval().requires_grad_(False)
 
 
-def inputs(streams: int, frames: int, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Tensor:
+def inputs(streams: int, frames: int, device: str = "cpu") -> Tensor:
     """Made-up normalised frames, (streams, frames, `INPUTS`): what is in them does not change what they cost."""
-    made = torch.randn(streams, frames, INPUTS, generator=torch.Generator().manual_seed(streams))
-    return made.to(device, dtype)
+    return torch.randn(streams, frames, INPUTS, generator=torch.Generator().manual_seed(streams)).to(device)
 
 
 def count_flops(work: Callable[[], object]) -> int:
