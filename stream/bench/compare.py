@@ -10,6 +10,8 @@ from stream.bench.plan import STREAMS, Plan
 
 BY_WINDOW = ("papers", "graph", "windows", "sliding")
 """First words of the contenders that are timed by the window; the others are by the frame."""
+SLIDING = ("sliding", "sliding graph", "sliding matrices")
+"""Those that encode the last window anew with each frame."""
 
 
 def bench_peers(plan: Plan, tell: Tell) -> Result:
@@ -50,8 +52,10 @@ def _compare(result: Result, took: dict[str, list[float]]) -> None:
         ratios[f"papers_to_same_network_{name}_8"] = ratio(took["papers"], took[f"graph {name}"])
     for streams in STREAMS:
         ours = took[f"steps {streams}"]
-        ratios[f"sliding_to_every_frame_{streams}"] = ratio(took["sliding"], took[f"every frame {streams}"])
-        ratios[f"sliding_to_steps_{streams}"] = ratio(took["sliding"], ours)
+        for peer in SLIDING:
+            name = peer.replace(" ", "_")
+            ratios[f"{name}_to_every_frame_{streams}"] = ratio(took[peer], took[f"every frame {streams}"])
+            ratios[f"{name}_to_steps_{streams}"] = ratio(took[peer], ours)
         for peer in ("continual", "continual graph"):
             if f"{peer} {streams}" in took:
                 ratios[f"{peer.replace(' ', '_')}_to_steps_{streams}"] = ratio(took[f"{peer} {streams}"], ours)

@@ -13,17 +13,18 @@ from importlib.util import find_spec
 import torch
 
 from models.backend import PRECISIONS, Backend
-from models.checkpoint import load
 from models.matrices import Matrices
+from models.normaliser import NormaliserState, normalise
 from models.stgcn import STGCN, V, fold
 from stream.bench.clock import per_call
-from stream.bench.network import FRAMES, SHIPPED, inputs, people, shipped_network, stepper
+from stream.bench.network import FRAMES, inputs, people, shipped_network, stepper
 from stream.bench.plan import STREAMS
 from stream.window import WindowSettings
 
 Work = tuple[Callable[[], object], int]
 """A call, and of how many windows or frames it is."""
 BATCH = 8
+RATE_HZ = WindowSettings().rate_hz
 SERVED = WindowSettings().stride
 """Frames from one decision of the daemon to the next."""
 
@@ -52,9 +53,22 @@ def _windows(name: str, batch: int) -> Work:
 
 
 def _sliding() -> Work:
-    recogniser = load(SHIPPED, "cpu")
+    """Our network as it is trained, layer by layer; from joints, as the steps that it is held against."""
+    network = shipped_network()
     x, mask = people(1, FRAMES)
-    return lambda: recogniser.encode(x, mask), 1
+    joints = x.transpose(0, 2, 3, 1)
+
+    def work() -> None:
+        normalised = normalise(joints, mask, NormaliserState.new(1), RATE_HZ)
+        network.judge(network(torch.from_numpy(normalised)))
+
+    return work, 1
+
+
+def _sliding_graph() -> Work:
+    """The papers' network, which is what skeleton demos run; from clips that are ready."""
+    network, x = STGCN().eval().requires_grad_(False), torch.randn(1, 3, FRAMES, V)
+    return lambda: network(x), 1
 
 
 def _steps(streams: int, frames: int) -> Work:
@@ -80,6 +94,8 @@ CONTENDERS: dict[str, Callable[[], Work]] = {
     "windows fp32": lambda: _windows("fp32", BATCH),
     "windows bf16": lambda: _windows("bf16", BATCH),
     "sliding": _sliding,
+    "sliding graph": _sliding_graph,
+    "sliding matrices": lambda: _windows("fp32", 1),
     **{f"every frame {n}": lambda n=n: _steps(n, 1) for n in STREAMS},  # type: ignore[misc]
     **{f"steps {n}": lambda n=n: _steps(n, SERVED) for n in STREAMS},  # type: ignore[misc]
     **{f"continual {n}": lambda n=n: _continual(n) for n in STREAMS[:2]},  # type: ignore[misc]

@@ -32,12 +32,13 @@ memory is the proportional set size.""",
 A recording of one person, as fast as it goes on one core, model loaded.""",
     "peers": """\
 Each in a process of its own, one thread, in turns; each ratio is made of neighbours in time, and tells how many times
-as long the peer takes. *papers*: ST-GCN in eager PyTorch, batch 1, gradients on. *graph*: the same network without
-gradients in batches of 8. *windows*: ours in batches of 8. *sliding*: ours, the last window encoded anew with each
-frame, batch 1. *every frame*: ours, stepped with a decision at every frame; *steps*: with one every eight frames, as
-the daemon is shipped; both in so many streams, from joints to features. *continual*: our network and weights made of
-the blocks of `continual-inference`, stepped frame by frame in so many streams, without what comes before the network;
-*continual graph*: ST-GCN made of them, likewise.""",
+as long the peer takes. *papers*: ST-GCN in eager PyTorch, batch 1, gradients on. *graph*: the same network as it is
+served, folded, in batches of 8. *windows*: ours in batches of 8, as matrices. *sliding*: the last window encoded anew
+with each frame, batch 1: ours layer by layer as PyTorch runs it, from joints; *sliding graph*: the papers' ST-GCN,
+which is what demos run; *sliding matrices*: ours as it is served. *every frame*: ours, stepped with a decision at every
+frame; *steps*: with one every eight frames, as the daemon is shipped; both in so many streams, from joints to features.
+*continual*: our network and weights made of the blocks of `continual-inference`, stepped frame by frame in so many
+streams, without what comes before the network; *continual graph*: ST-GCN made of them, likewise.""",
 }
 
 
