@@ -21,6 +21,11 @@ class Encoder(Protocol):
 class Stepper(Protocol):
     """What the pipeline needs of a model that remembers what it has seen (see `models.track_states`)."""
 
+    @property
+    def evicted(self) -> int:
+        """Streams that were forgotten for want of room, and begin anew."""
+        ...
+
     def step(self, keys: Sequence[int], x: Float32Array, mask: Float32Array) -> Float32Array:
         """The next rows of streams, each there once, to features of every stride: (N, G stride, V, 3) to (N, G, D)."""
         ...

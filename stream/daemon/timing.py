@@ -46,6 +46,11 @@ class TimedEncoder:
         self.runs.append((start, time.monotonic_ns()))
         return features
 
+    @property
+    def evicted(self) -> int:
+        """Streams that were forgotten for want of room."""
+        return self._states.evicted if self._states is not None else 0
+
     def clear(self, key: int) -> None:
         """Forget a stream."""
         if self._states is not None:

@@ -28,6 +28,7 @@ class Rows:
 
     def __init__(self, stride: int = 8) -> None:
         self.stride = stride
+        self.evicted = 0
         self.streams: dict[int, list[float]] = {}
         self.over: list[int] = []
         self.batches: list[list[int]] = []
