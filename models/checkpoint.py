@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from models.recogniser import Recogniser
 
 Float32Array = NDArray[np.float32]
+AnyManifest = TypeVar("AnyManifest", bound=msgspec.Struct)
 FORMAT = 2
 LAYOUT = "kinect_v2"
 """The only layout that networks are fed: the canonical one."""
@@ -145,21 +146,26 @@ def save(
     Returns:
         The manifest as written.
     """
+    shipped = {"vectors": text_vectors}
+    if references is not None and len(references):
+        shipped["references"] = references
+    return write_model(folder, manifest, weights, shipped)
+
+
+def write_model(
+    folder: Path, manifest: AnyManifest, weights: Mapping[str, NDArray[Any]], shipped: Mapping[str, Float32Array]
+) -> AnyManifest:
+    """Write a model of any kind as `save` does; `shipped` are the arrays of the file of texts."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = format_safetensors({name: np.array(value, order="C") for name, value in weights.items()})
-    shipped = {"vectors": np.ascontiguousarray(text_vectors, np.float32)}
-    if references is not None and len(references):
-        shipped["references"] = np.ascontiguousarray(references, np.float32)
-    vectors = format_safetensors(shipped)
-    manifest = msgspec.structs.replace(
-        manifest, weights_sha256=sha256(tensors).hexdigest(), text_sha256=sha256(vectors).hexdigest()
-    )
-    for name, data in ((WEIGHTS, tensors), (TEXT, vectors)):
-        write_whole(folder / name, data)
-    return write_manifest(folder, manifest)
+    text = format_safetensors({name: np.ascontiguousarray(value, np.float32) for name, value in shipped.items()})
+    digests = {"weights_sha256": sha256(tensors).hexdigest(), "text_sha256": sha256(text).hexdigest()}
+    write_whole(folder / WEIGHTS, tensors)
+    write_whole(folder / TEXT, text)
+    return write_manifest(folder, msgspec.structs.replace(manifest, **digests))
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
+def write_manifest(folder: Path, manifest: AnyManifest) -> AnyManifest:
     """Write what a checkpoint says of itself, as given."""
     write_whole(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
     return manifest

@@ -6,7 +6,6 @@ Everything is checked before it is used, as in `models.checkpoint`. Needs no tex
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,14 @@ import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import save as format_safetensors
 
 from models.anomaly import Features
-from models.checkpoint import MANIFEST, MAX_TEXT_DIM, TEXT, WEIGHTS, read_json, read_tensors
+from models.checkpoint import MANIFEST, MAX_TEXT_DIM, TEXT, WEIGHTS, read_json, read_tensors, write_model
 from models.errors import CheckpointError, ModelError
 from models.points import WINDOW, PlaneState, V, phase, points, slots
 from models.pointset import PointSet, window_feature
 from models.pointset_stream import PointStream, is_image
 from models.tensors import check_tensors
-from models.whole_file import write_whole
 
 __all__ = [
     "PointSetManifest", "PointSetModel", "PointStream", "load_pointset", "read_pointset_manifest",
@@ -177,15 +174,7 @@ def save_pointset(
     Returns:
         The manifest as written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = format_safetensors({name: np.array(value, order="C") for name, value in weights.items()})
-    text = format_safetensors({"vectors": np.ascontiguousarray(vectors, np.float32)})
-    digests = {"weights_sha256": sha256(tensors).hexdigest(), "text_sha256": sha256(text).hexdigest()}
-    manifest = msgspec.structs.replace(manifest, **digests)
-    write_whole(folder / WEIGHTS, tensors)
-    write_whole(folder / TEXT, text)
-    write_whole(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
-    return manifest
+    return write_model(folder, manifest, weights, {"vectors": vectors})
 
 
 def read_pointset_manifest(folder: Path) -> PointSetManifest:

@@ -91,7 +91,11 @@ def answer(publisher: Publisher, body: bytes, role: Role = Role.READ, forward: F
 def error_reply(request: str, error: str) -> bytes:
     """Return the reply that tells of an error, cut to its limit; `request` is the request's id."""
     line = "; ".join(error.splitlines())
-    return msgspec.json.encode(ErrorReply(VERSION, "error", request, line[:MAX_ERROR]))
+    return msgspec.json.encode(_failed(request, line[:MAX_ERROR]))
+
+
+def _failed(request: str, error: str) -> ErrorReply:
+    return ErrorReply(VERSION, "error", request, error)
 
 
 def _refusal(request: Request, role: Role) -> str:
@@ -143,12 +147,12 @@ def _answer(publisher: Publisher, request: Request) -> Reply:
     if request.type == "withheld":
         return publisher.withheld(request.id)
     error = f"unknown request type {request.type!r}: expected {_EXPECTED['type']}"
-    return ErrorReply(VERSION, "error", request.id, error)
+    return _failed(request.id, error)
 
 
 def _after(publisher: Publisher, request: Request) -> Reply:
     if request.kind is None or request.seq is None:
-        return ErrorReply(VERSION, "error", request.id, "request after: expected kind and seq")
+        return _failed(request.id, "request after: expected kind and seq")
     kind, epoch, journal = Kind(request.kind), request.epoch or publisher.epoch, publisher.journal
     own = epoch == publisher.epoch
     try:
@@ -156,7 +160,7 @@ def _after(publisher: Publisher, request: Request) -> Reply:
         newest = publisher.seqs()[kind] if own else journal.newest(epoch, kind)
         following = "" if own else journal.next_epoch(epoch)
     except JournalError as error:
-        return ErrorReply(VERSION, "error", request.id, f"request after: {error}"[:MAX_ERROR])
+        return _failed(request.id, f"request after: {error}"[:MAX_ERROR])
     gap = isinstance(page, Missing)
     messages = [] if isinstance(page, Missing) else page.messages
     return AfterReply(
@@ -177,20 +181,20 @@ def _after(publisher: Publisher, request: Request) -> Reply:
 
 def _example(publisher: Publisher, request: Request) -> Reply:
     if request.event is None:
-        return ErrorReply(VERSION, "error", request.id, "request example: expected event, the id of an event")
+        return _failed(request.id, "request example: expected event, the id of an event")
     reply = publisher.example(request.event, request.id)
     if reply is None:
         limit = f"the examples of the last {MAX_EXAMPLES:,} events are kept"
-        return ErrorReply(VERSION, "error", request.id, f"event {request.event!r} is unknown or too old: {limit}")
+        return _failed(request.id, f"event {request.event!r} is unknown or too old: {limit}")
     return reply
 
 
 def _clip(publisher: Publisher, request: Request) -> Reply:
     if request.event is None:
-        return ErrorReply(VERSION, "error", request.id, "request clip: expected event, the id of an event")
+        return _failed(request.id, "request clip: expected event, the id of an event")
     reply = publisher.clip(request.event, request.id)
     if reply is None:
         limit = f"the joints of the last {MAX_CLIPS} events at most are kept, of each once it has ended"
         error = f"event {request.event!r} is unknown, goes on or is too old: {limit}"
-        return ErrorReply(VERSION, "error", request.id, error)
+        return _failed(request.id, error)
     return reply

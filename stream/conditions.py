@@ -176,11 +176,13 @@ class ConditionEngine:
     def exchange(self, rulebook: Rulebook) -> list[Event]:
         """Judge by other conditions from now on: what is told of those that stay as they are goes on, the rest ends."""
         before = [_whole(self._rulebook, condition) for condition in self._rulebook.conditions]
-        staying = {condition.name for condition in rulebook.conditions if _whole(rulebook, condition) in before}
+        stays = {condition.name: _whole(rulebook, condition) in before for condition in rulebook.conditions}
         ended: list[Event] = []
         for state in self._sources.values():
-            leaving = [key for key in state.runs if key[0] not in staying]
-            ended += _end(state, leaving, state.t, EndReason.PROMPT_REMOVED)
+            for key in [key for key in state.runs if not stays.get(key[0])]:
+                # A rule of other numbers is watched for as before, by its name.
+                reason = EndReason.RULE_CHANGED if key[0] in stays else EndReason.PROMPT_REMOVED
+                ended += _end(state, [key], state.t, reason)
         self._adopt(rulebook)
         return ended
 

@@ -73,10 +73,10 @@ class DurableJournal(Journal):
         self._backlog: deque[Row] = deque(maxlen=BACKLOG)
         self._taken: tuple[str, int] | None = None
         """What `note` was told, or an earlier start; None as long as nobody said anything."""
+        self._early: SimpleQueue[Past] = SimpleQueue()
+        """What the thread found, while it still searches the file for damage."""
         self._job: Job[Outcome[Any]] | None = None
         """What the thread is at, since when, and what it writes."""
-        self._early: SimpleQueue[Past] = SimpleQueue()
-        """What it found, while it still searches the file for damage."""
         self._since = 0.0
         self._rows: list[Row] = []
         self._marked: tuple[str, int] | None = None

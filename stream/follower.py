@@ -164,9 +164,10 @@ class Follower:
         if behind and self._seeking:
             return self._take_former(reply)
         if reply.epoch != numbers.epoch:
-            if behind and reply.epoch == self._live:  # a publisher that knows nothing of earlier epochs
+            ignorant = behind and reply.epoch == self._live  # a publisher that knows nothing of earlier epochs
+            if ignorant:
                 self._lose(numbers, reply.kind)
-            return behind and reply.epoch == self._live
+            return ignorant
         before = numbers.holes(), numbers.cursor(reply.kind)
         for body in reply.messages:
             self.ready.extend(numbers.push(reply.kind, *self._read(body)))

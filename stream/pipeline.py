@@ -197,12 +197,7 @@ class Pipeline:
         ended = self._told(self._engine.exchange(prompts.prompts, events))
         if rulebook is not None:
             self._settings = replace(self._settings, rulebook=rulebook)
-            # What a rule of other numbers told of ends too, but it is watched for as before.
-            names = {condition.name for condition in rulebook.conditions}
-            ended.extend(
-                replace(event, reason=EndReason.RULE_CHANGED) if event.name in names else event
-                for event in self._conditions.exchange(rulebook)
-            )
+            ended.extend(self._conditions.exchange(rulebook))
         return ended
 
     def end_source(self, source: str, reason: EndReason = EndReason.SOURCE_END) -> list[Event | Example]:

@@ -6,8 +6,13 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from in_process import Run
 
 # Threads of torch wait for each other in a loop. Where two tests run at once on two cores, what takes one thread a
 # second takes two of them ten. Set before torch is there, for the daemons that tests start as well.
@@ -44,3 +49,12 @@ def _one_thread() -> Iterator[None]:
     yield
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)
+
+
+@pytest.fixture
+def posewire(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Runs a command in this process, where torch is loaded already, with the default configuration."""
+    from in_process import in_process
+
+    monkeypatch.chdir(tmp_path)
+    return in_process(monkeypatch, capsys)

@@ -97,3 +97,32 @@ text = "{KICK}"
 """
     path.write_text("\n".join((text, *lines)), encoding="utf-8")
     return path
+
+
+def write_place(folder: Path) -> Path:
+    """A model, and a configuration of it with one person who walks on the spot; returns the folder."""
+    make_model(folder / "model")
+    write_config(
+        folder, "severity = 'alert'", "[[sources]]", "kind = 'synthetic'", "name = 'cam'", "fps = 15.0", "people = 1"
+    )
+    return folder
+
+
+def write_random(
+    folder: Path, actions: tuple[str, ...], texts: tuple[str, ...], background: tuple[str, ...]
+) -> Float32Array:
+    """A smaller checkpoint, of random weights and random vectors of its texts; returns these, (len(texts), 16)."""
+    torch.manual_seed(0)
+    vectors = np.random.default_rng(0).normal(size=(len(texts), 16))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    sizes = {"channels": 16, "hidden": 16, "features": 16}
+    network = StreamingNetwork(len(actions), 0, **sizes)
+    manifest = Manifest(
+        format=2, architecture="streaming", arguments={"own": len(actions), "taught": 0, **sizes},
+        layout="kinect_v2", rate_hz=25.0, frames=50, text_model="none", text_dim=16, enter=0.3, exit=0.2,
+        bank=tuple(KnownAction(name, (name,)) for name in actions), trust=Trusted((0.0, 1.0), (0.0, 1.0), 0.4),
+        background=background, texts=texts, training={}, terms="none",
+    )  # fmt: skip
+    weights = {name: value.numpy() for name, value in network.state_dict().items()}
+    save(folder, manifest, weights, vectors)
+    return vectors

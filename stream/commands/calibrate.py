@@ -16,8 +16,8 @@ from stream.calibration import Calibration, Material, Thresholds
 from stream.clip_trial import obstacle, of_prompt, raises
 from stream.commands.calibrate_view import figures, show
 from stream.commands.evaluate_view import bar
-from stream.commands.options import OptionError, check_targets
-from stream.commands.outputs import STDOUT, replace_file
+from stream.commands.options import OptionError
+from stream.commands.outputs import STDOUT, check_outputs, replace_file
 from stream.config import Config
 from stream.config_block import prompt_blocks
 from stream.config_file import load_config
@@ -58,9 +58,8 @@ def calibrate_thresholds(
     if not paths:
         raise OptionError("no recording of what is normal: expected at least one PATH, or --check")
     named = _positives(positive, settings)
-    targets = {"--out": out, "--plot": plot, "--json": json_out}
     inputs = [*paths, *(path for several in named.values() for path in several)]
-    check_targets({option: path for option, path in targets.items() if path not in (None, STDOUT)}, inputs)
+    check_outputs({"--out": out, "--plot": plot, "--json": json_out}, inputs)
     if plot is not None:
         from stream.commands.calibrate_plot import check_matplotlib
 

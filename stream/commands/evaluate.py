@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +14,7 @@ from rich.console import Console
 from models.prototypes import OnlinePrototypes
 from stream.commands.evaluate_recipe import check_picture
 from stream.commands.evaluate_view import bar, show_few_shot, show_stream, show_zero_shot
-from stream.commands.options import check_targets
-from stream.commands.outputs import STDOUT, replace_file
+from stream.commands.outputs import STDOUT, check_outputs, replace_file, write_figures
 from stream.config import Config
 from stream.config_file import load_config
 from stream.console import make_console, plural
@@ -182,9 +179,8 @@ def _begin(options: EvalOptions, prompts: Path | None, otherwise: str = "") -> C
     """Refuse before anything is computed what cannot be read or written; where to show tables."""
     if options.data.is_dir():
         raise DataError(options.data, f"is a folder; expected an .npz archive{otherwise}")
-    targets = {"--json": options.json, "--plot": options.plot}
     inputs = [str(path) for path in (options.data, prompts, options.config) if path is not None]
-    check_targets({name: path for name, path in targets.items() if path is not None and path != STDOUT}, inputs)
+    check_outputs({"--json": options.json, "--plot": options.plot}, inputs)
     check_picture(options.plot)
     return make_console(stderr=options.json == STDOUT)
 
@@ -217,12 +213,7 @@ def _finish(
     console: Console,
 ) -> None:
     """Write the figures and the picture."""
-    text = json.dumps(figures, indent=1, ensure_ascii=False) + "\n"
-    if options.json == STDOUT:
-        sys.stdout.write(text)
-    elif options.json is not None:
-        replace_file(options.json, text.encode())
-        console.print(f"figures: {options.json}", soft_wrap=True)
+    write_figures(console, figures, options.json)
     if options.plot is not None:
         replace_file(options.plot, plots.png(draw(figures, options.data.stem)))
         console.print(f"picture: {options.plot}", soft_wrap=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +16,8 @@ from stream.commands.anomaly_encoders import ENCODERS, Seer, load_seers
 from stream.commands.evaluate_anomaly_view import show_frames, show_labelled, show_protocol
 from stream.commands.evaluate_recipe import check_picture
 from stream.commands.evaluate_view import bar
-from stream.commands.options import OptionError, check_targets
-from stream.commands.outputs import STDOUT, replace_file
+from stream.commands.options import OptionError
+from stream.commands.outputs import STDOUT, check_outputs, replace_file, write_figures
 from stream.config_file import load_config
 from stream.console import make_console
 from train.anomaly import plots
@@ -192,9 +190,8 @@ def _seers(options: AnomalyOptions) -> dict[str, list[Seer]]:
 
 def _begin(options: AnomalyOptions, prompts: Sequence[str]) -> Console:
     """Refuse before anything is computed what cannot be used or written; where to show tables."""
-    targets = {"--json": options.json, "--plot": options.plot}
     inputs = [str(path) for path in (options.data, options.config) if path is not None]
-    check_targets({name: path for name, path in targets.items() if path is not None and path != STDOUT}, inputs)
+    check_outputs({"--json": options.json, "--plot": options.plot}, inputs)
     check_picture(options.plot)
     if options.encoder not in ENCODERS:
         raise OptionError(f"--encoder {options.encoder!r}: expected one of {', '.join(ENCODERS)}")
@@ -222,12 +219,7 @@ def _finish(
     options: AnomalyOptions, console: Console, found: Mapping[str, Any], draw: Callable[[str], Figure] | None
 ) -> None:
     """Write the figures and the picture."""
-    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
-    if options.json == STDOUT:
-        sys.stdout.write(text)
-    elif options.json is not None:
-        replace_file(options.json, text.encode())
-        console.print(f"figures: {options.json}", soft_wrap=True)
+    write_figures(console, found, options.json)
     if options.plot is not None and draw is not None:
         replace_file(options.plot, png(draw(options.data.stem)))
         console.print(f"picture: {options.plot}", soft_wrap=True)

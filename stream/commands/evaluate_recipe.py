@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json as text
-import sys
 from pathlib import Path
 
-from stream.commands.options import OptionError, check_targets
-from stream.commands.outputs import STDOUT, replace_file
+from stream.commands.options import OptionError
+from stream.commands.outputs import STDOUT, check_outputs, replace_file, write_figures
 from stream.commands.train import Experiment, conduct
 from stream.commands.train_view import show_experiment
 from stream.console import make_console
@@ -24,17 +22,12 @@ def evaluate_recipe(experiment: Experiment, *, json: Path | None, plot: Path | N
     Raises:
         PosewireError, ModelError: something given cannot be used.
     """
-    check_targets({name: path for name, path in (("--json", json), ("--plot", plot)) if path not in (None, STDOUT)})
+    check_outputs({"--json": json, "--plot": plot})
     check_picture(plot)
     console = make_console(stderr=json == STDOUT)
     _, figures = conduct(experiment)
     show_experiment(console, str(experiment), figures, generalised=experiment.generalised)
-    told = text.dumps(figures, indent=1, ensure_ascii=False) + "\n"
-    if json == STDOUT:
-        sys.stdout.write(told)
-    elif json is not None:
-        replace_file(json, told.encode())
-        console.print(f"figures: {json}", soft_wrap=True)
+    write_figures(console, figures, json)
     if plot is not None:
         from train.judging.plots import png
         from train.papers.plots import confusion

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from rich.console import Console
 
 from models.whole_file import write_whole
-from stream.commands.options import OptionError, try_writing
+from stream.commands.options import OptionError, check_targets, try_writing
 from stream.sinks import OutputError
 
 STDOUT = Path("-")
+
+
+def check_outputs(targets: Mapping[str, Path | None], inputs: Sequence[str] = ()) -> None:
+    """Refuse files as `check_targets` does, where there are any: not None, and not standard output.
+
+    Raises:
+        OptionError: see there.
+    """
+    check_targets({name: path for name, path in targets.items() if path is not None and path != STDOUT}, inputs)
 
 
 def check_folders(folders: Mapping[str, Path | None]) -> None:
@@ -54,6 +68,22 @@ def saving(folder: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise OutputError(f"{folder}: cannot be written ({reason}); expected a place to write to") from error
+
+
+def write_figures(console: Console, figures: Mapping[str, Any], path: Path | None) -> None:
+    """Write figures as JSON, to a file that the console is told of or to standard output; None: nowhere.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    if path is None:
+        return
+    text = json.dumps(figures, indent=1, ensure_ascii=False) + "\n"
+    if path == STDOUT:
+        sys.stdout.write(text)
+        return
+    replace_file(path, text.encode())
+    console.print(f"figures: {path}", soft_wrap=True)
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from stream.commands.experiments import Group, run_groups
-from stream.commands.options import OptionError, check_targets
-from stream.commands.outputs import STDOUT, check_folders, replace_file
+from stream.commands.options import OptionError
+from stream.commands.outputs import STDOUT, check_folders, check_outputs, write_figures
 from stream.commands.reproduce_view import show_table, summary
 from stream.commands.train import Experiment, check_choice
 from stream.console import make_console
@@ -60,8 +58,7 @@ def reproduce_table(plan: Plan, *, json_out: Path | None, markdown_out: Path | N
     """
     whole = read_table(plan.table)
     table = whole.only(plan.rows, plan.columns)
-    targets = {"--json": json_out, "--markdown": markdown_out}
-    check_targets({name: path for name, path in targets.items() if path is not None and path != STDOUT})
+    check_outputs({"--json": json_out, "--markdown": markdown_out})
     if markdown_out == STDOUT:
         raise OptionError("--markdown -: expected the name of a file; --json - writes figures to standard output")
     if plan.texts is not None:
@@ -96,14 +93,7 @@ def reproduce_table(plan: Plan, *, json_out: Path | None, markdown_out: Path | N
         raise PosewireError("\n".join(dict.fromkeys([*failed.values(), *lacking.values()])))
     lacking |= failed
     show_table(console, table, outcomes, lacking)
-    if json_out is not None:
-        told = {**summary(table, outcomes, lacking), "experiments": every}
-        text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
-        if json_out == STDOUT:
-            sys.stdout.write(text)
-        else:
-            replace_file(json_out, text.encode())
-            console.print(f"figures: {json_out}", soft_wrap=True)
+    write_figures(console, {**summary(table, outcomes, lacking), "experiments": every}, json_out)
     if markdown_out is not None:
         check_block(markdown_out, table.name, len(outcomes), whole=not (plan.rows or plan.columns))
         set_block(markdown_out, table.name, markdown(table, outcomes, lacking))

@@ -37,14 +37,12 @@ class Authenticator:
 
     Attributes:
         socket: readable when somebody asks.
-        refused: clients sent away.
 
     Raises:
         zmq.ZMQError: the context has an authenticator already.
     """
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], allowed: Callable[[str], bool]) -> None:
-        self.refused = 0
         self._allowed = allowed
         self.socket = context.socket(zmq.REP)
         self.socket.linger = 0
@@ -58,7 +56,6 @@ class Authenticator:
             except zmq.Again:
                 return
             key = self._key(frames)
-            self.refused += key is None
             request = frames[1] if len(frames) > 1 else b""
             reply = [b"400", b"No access", b""] if key is None else [b"200", b"OK", key.encode()]
             self.socket.send_multipart([_VERSION, request, *reply, b""])

@@ -97,7 +97,7 @@ class KeyRing:
         self.server()
         for part in (_ALLOWED, _ISSUED):
             self._make(self.folder / part)
-        allowed, issued = self._allowed(name), self.folder / _ISSUED / f"{name}.key"
+        allowed, issued = self._allowed(name), self._issued(name)
         if allowed.exists():
             raise KeyFileError(f"key {name}: there is one; expected another name, or `posewire keys revoke {name}`")
         if len(self.clients()) >= MAX_CLIENTS:
@@ -115,7 +115,7 @@ class KeyRing:
         Raises:
             KeyFileError: it cannot be made, or the keys are not in order.
         """
-        issued = self.folder / _ISSUED / f"{name}.key"
+        issued = self._issued(name)
         allowed = {client.name: (client.public, client.role) for client in self.clients()}
         with suppress(KeyFileError):
             if allowed.get(name) == (read_pair(issued, own=True).public, role):
@@ -133,7 +133,7 @@ class KeyRing:
         self._check(name)
         try:
             self._allowed(name).unlink()
-            (self.folder / _ISSUED / f"{name}.key").unlink(missing_ok=True)
+            self._issued(name).unlink(missing_ok=True)
         except FileNotFoundError:
             known = ", ".join(client.name for client in self.clients()[:10]) or "none"
             raise KeyFileError(f"key {name}: unknown; expected one of those allowed: {known}") from None
@@ -181,6 +181,9 @@ class KeyRing:
 
     def _allowed(self, name: str) -> Path:
         return self.folder / _ALLOWED / f"{name}.pub"
+
+    def _issued(self, name: str) -> Path:
+        return self.folder / _ISSUED / f"{name}.key"
 
     def _make(self, folder: Path) -> None:
         try:

@@ -40,10 +40,7 @@ class TooLarge(PosewireError):
 
 def resident_bytes() -> int:
     """Return the memory that this process holds, 0 where that cannot be told."""
-    try:
-        return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError, ValueError):
-        return 0
+    return _statm(1)
 
 
 def limit_process(hard_bytes: int = HARD_BYTES) -> None:
@@ -95,8 +92,13 @@ def bounded_process() -> Iterator[MemoryGuard]:
 
 def _writable_bytes() -> int:
     """What RLIMIT_DATA counts, as it is now."""
+    return _statm(5)
+
+
+def _statm(field: int) -> int:
+    """Bytes of a field of /proc/self/statm, 0 where that cannot be told."""
     try:
-        return int(_STATM.read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+        return int(_STATM.read_text().split()[field]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError, ValueError):
         return 0
 

@@ -34,13 +34,9 @@ class Probe:
     Args:
         endpoints: where the sockets are bound, by name.
         server: public key of the daemon.
-
-    Attributes:
-        refused: tries that were refused.
     """
 
     def __init__(self, endpoints: Mapping[str, str], server: str) -> None:
-        self.refused = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._sockets: list[zmq.Socket[bytes]] = []
         self._tries: dict[tuple[str, str], zmq.Socket[bytes]] = {}
@@ -72,7 +68,6 @@ class Probe:
                 raise DoorOpen(
                     f"publish.{name} lets in who has {what}, in spite of security.curve; closed all public sockets"
                 )
-            self.refused += 1
             self._tries.pop((name, what)).close()
         return not self._tries or time.monotonic() > self._deadline
 

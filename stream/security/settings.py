@@ -9,7 +9,7 @@ from stream.daemon.state_folder import state_path
 from stream.errors import PosewireError
 from stream.security.client_keys import ClientKeys
 from stream.security.door import Door
-from stream.security.key_ring import SERVER_PUBLIC, KeyRing
+from stream.security.key_ring import KeyRing
 
 SINKS = "posewire-sinks"
 """Name of the key by which the daemon lets its own sinks in."""
@@ -73,4 +73,4 @@ def client_keys(config: Config, *, key: Path | None = None, server_key: Path | N
             )
         return None
     server = server_key or (Path(settings.server_key) if settings.server_key else None)
-    return ClientKeys.read(own, server or key_ring(config).folder / SERVER_PUBLIC)
+    return ClientKeys.read(own, server or key_ring(config).server_public)

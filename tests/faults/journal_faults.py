@@ -48,6 +48,13 @@ def journal_holds(daemon: Daemon) -> None:
     daemon.heard.check()
 
 
+def fill(filler: Path) -> None:
+    """Leave no room on a disk."""
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
 @contextlib.contextmanager
 def injected(pid: int, calls: str, what: str) -> Iterator[None]:
     """System calls of a running process that fail, or wait, by strace."""
@@ -58,6 +65,17 @@ def injected(pid: int, calls: str, what: str) -> Iterator[None]:
     finally:
         tracer.terminate()
         tracer.wait()
+
+
+def disk_fails(scene: Scene, calls: str) -> str:
+    """What becomes of it that these system calls of the publisher fail for a while."""
+    with scene.shared() as daemon:
+        mark = daemon.heard.mark
+        with injected(daemon.pids("publisher")[0], calls, "error=EIO"):
+            told = not_durable(daemon, mark)
+        again = durable_again(daemon, mark)
+        journal_holds(daemon)
+    return f"{told}; {again}"
 
 
 @fault(
@@ -72,9 +90,7 @@ def disk_full(scene: Scene) -> str:
     with scene.shared() as daemon:
         mark, filler = daemon.heard.mark, daemon.folder / "state" / "filler"
         try:
-            with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-                while True:
-                    file.write(bytes(4096))
+            fill(filler)
             told = not_durable(daemon, mark)
         finally:
             filler.unlink()
@@ -97,9 +113,7 @@ def disk_full_at_start(scene: Scene) -> str:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "none", str(place)], check=True)
     try:
         filler = place / "filler"
-        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-            while True:
-                file.write(bytes(4096))
+        fill(filler)
         with scene.daemon(CAMERA) as daemon:
             heard = daemon.heard
             until(lambda: heard.heartbeat is not None and not heard.heartbeat.durable)
@@ -155,13 +169,7 @@ def read_only(scene: Scene) -> str:
     slow=True,
 )
 def flush_fails(scene: Scene) -> str:
-    with scene.shared() as daemon:
-        mark = daemon.heard.mark
-        with injected(daemon.pids("publisher")[0], "fsync,fdatasync", "error=EIO"):
-            told = not_durable(daemon, mark)
-        again = durable_again(daemon, mark)
-        journal_holds(daemon)
-    return f"{told}; {again}"
+    return disk_fails(scene, "fsync,fdatasync")
 
 
 @fault(
@@ -173,13 +181,7 @@ def flush_fails(scene: Scene) -> str:
     slow=True,
 )
 def write_fails(scene: Scene) -> str:
-    with scene.shared() as daemon:
-        mark = daemon.heard.mark
-        with injected(daemon.pids("publisher")[0], "pwrite64", "error=EIO"):
-            told = not_durable(daemon, mark)
-        again = durable_again(daemon, mark)
-        journal_holds(daemon)
-    return f"{told}; {again}"
+    return disk_fails(scene, "pwrite64")
 
 
 @fault(

@@ -10,11 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from in_process import Run, in_process
+from in_process import Run
+from small_model import write_random
 
-from models.checkpoint import FORMAT, KnownAction, Manifest, Trusted, save
-from models.streaming import StreamingNetwork
 from stream.layouts import KINECT_V1_JOINTS
 from train.stream_metrics import StreamScores
 
@@ -22,33 +20,15 @@ ROOT = Path(__file__).parents[2]
 LABELS = ("clap", "jump", "kick", "wave")
 BACKGROUND = ("a person stands still", "a person walks", "a person does something else")
 PROMPTS = {label: [f"a person {label}s", f"someone {label}s"] for label in LABELS}
-DIM = 16
 META = json.dumps({"fps": 30, "units": "mm"})
-
-
-@pytest.fixture
-def posewire(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Runs a command in this process, where torch is loaded already, with the default configuration."""
-    monkeypatch.chdir(tmp_path)
-    return in_process(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that ships the vectors of all texts here, clips, recordings, and prompts."""
     root = tmp_path_factory.mktemp("eval")
-    torch.manual_seed(0)
-    sizes = {"channels": 16, "hidden": 16, "features": 16}
-    weights = {name: value.numpy() for name, value in StreamingNetwork(4, 0, **sizes).state_dict().items()}
     texts = tuple(dict.fromkeys([*LABELS, *(t for group in PROMPTS.values() for t in group), *BACKGROUND]))
-    vectors = np.random.default_rng(0).normal(size=(len(texts), DIM))
-    manifest = Manifest(
-        format=FORMAT, architecture="streaming", arguments={"own": 4, "taught": 0, **sizes}, layout="kinect_v2",
-        rate_hz=25.0, frames=50, text_model="none", text_dim=DIM, enter=0.3, exit=0.2,
-        bank=tuple(KnownAction(label, (label,)) for label in LABELS), trust=Trusted((0.0, 1.0), (0.0, 1.0), 0.4),
-        background=BACKGROUND[:1], texts=texts, training={}, terms="none",
-    )  # fmt: skip
-    save(root / "model", manifest, weights, (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype("f4"))
+    write_random(root / "model", LABELS, texts, BACKGROUND[:1])
     arrays: dict[str, Any] = {"joint_names": np.array(KINECT_V1_JOINTS), "meta": META}
     labels = np.tile(LABELS, 8)
     write(

@@ -7,11 +7,10 @@ from itertools import groupby
 
 import numpy as np
 import pytest
-from cosine_head import cosine_head
 from poses import frame, person
+from raised_hand import hand_features, hand_prompts
 
 from stream.pipeline import Pipeline
-from stream.prompts import Prompt, PromptSet
 from stream.types import NANOSECONDS, EndReason, Event, Phase, Scores, SkeletonFrame, Tracked
 
 FPS30 = NANOSECONDS // 30
@@ -25,22 +24,11 @@ class RaisedHand:
 
     def encode(self, x: np.ndarray, _mask: np.ndarray) -> np.ndarray:
         self.batches.append(len(x))
-        height = (x[:, 1, -10:, 11] - x[:, 1, -10:, 0]).mean(axis=1)
-        angle = np.pi / 4 * (1 - np.tanh(4 * height))
-        return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+        return hand_features((x[:, 1, -10:, 11] - x[:, 1, -10:, 0]).mean(axis=1))
 
 
 def make(encoder: RaisedHand | None = None) -> Pipeline:
-    vectors = {"raises a hand": [1.0, 0.0], "stands": [0.0, 1.0]}
-    prompts = PromptSet(
-        [Prompt("raise", "raises a hand")],
-        ["stands"],
-        [],
-        lambda texts: np.array([vectors[text] for text in texts], np.float32),
-        head=cosine_head(0.1),
-        model_digest="m",
-    )
-    return Pipeline(encoder or RaisedHand(), prompts)
+    return Pipeline(encoder or RaisedHand(), hand_prompts())
 
 
 def raised(x: float = 0.0) -> np.ndarray:

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cosine_head import cosine_head
 from poses import frame, person
+from raised_hand import hand_features, hand_prompts
 
 from models.track_states import TrackStates
 from stream.config_file import parse_config
 from stream.pipeline import Pipeline, PipelineSettings
-from stream.prompts import Prompt, PromptSet
 from stream.service import Service, load_service
 from stream.sources.files import open_source
 from stream.types import NANOSECONDS, Scores, SkeletonFrame
@@ -46,25 +45,15 @@ class Rows:
                 part = rows[group * self.stride : (group + 1) * self.stride]
                 seen.extend((part[:, 11, 1] - part[:, 0, 1]).tolist())
                 height[row, group] = np.mean(seen[-10:])
-        angle = np.pi / 4 * (1 - np.tanh(4 * height))
-        return np.stack([np.cos(angle), np.sin(angle)], axis=2).astype(np.float32)
+        return hand_features(height)
 
     def clear(self, key: int) -> None:
         self.over.append(key)
 
 
 def make(rows: Rows, max_batch: int = 32) -> Pipeline:
-    vectors = {"raises a hand": [1.0, 0.0], "stands": [0.0, 1.0]}
-    prompts = PromptSet(
-        [Prompt("raise", "raises a hand")],
-        ["stands"],
-        [],
-        lambda texts: np.array([vectors[text] for text in texts], np.float32),
-        head=cosine_head(0.1),
-        model_digest="m",
-    )
     settings = PipelineSettings(window=WindowSettings(stride=rows.stride), max_batch=max_batch)
-    return Pipeline(rows, prompts, settings, states=rows)
+    return Pipeline(rows, hand_prompts(), settings, states=rows)
 
 
 def waving(frames: int, source: str = "cam", first: int = 0, x: float = 0.0) -> list[SkeletonFrame]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from in_process import Run, in_process
+from in_process import Run
 from paper_data import LEAVE, LEFT, UNION, write_features, write_union, write_utd
 
 from models.checkpoint import load
@@ -22,13 +22,6 @@ from train.datasets.splits import split_of
 
 TEXT_MODEL = "all-MiniLM-L6-v2"
 BRIEF = ("--text-model", TEXT_MODEL, "--epochs", 1, "--pretrain-epochs", 1)
-
-
-@pytest.fixture
-def posewire(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Runs a command in this process, where torch is loaded already."""
-    monkeypatch.chdir(tmp_path)
-    return in_process(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="module")

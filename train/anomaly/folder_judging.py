@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from train.anomaly import metrics
 from train.anomaly.encoding import Cut, Windows
 from train.anomaly.folds import Fold
-from train.anomaly.judging import NotJudgeable, Task, figures, per_label, score
+from train.anomaly.judging import NotJudgeable, Task, figures, per_label, ranking, score
 from train.anomaly.pose_files import Video
 from train.anomaly.scenes import Scene
-from train.anomaly.scoring import KINDS, Scored, Sight, together
+from train.anomaly.scoring import Scored, Sight, together
 
 BoolArray = NDArray[np.bool_]
 FRAME_CUT = Cut(2.0, 0.2)
@@ -42,11 +41,6 @@ def positives(videos: Sequence[Video], named: Collection[str]) -> tuple[str, ...
     if not found:
         raise NotJudgeable(f"no class {FIGHT!r} among {', '.join(map(repr, classes))}; expected --positive, or masks")
     return found
-
-
-def scenes_of(videos: Sequence[Video]) -> list[Scene]:
-    """The videos' scenes; those that nobody is seen in, too, since all are judged."""
-    return [video.scene for video in videos]
 
 
 def judge_classes(videos: Sequence[Video], sights: Sequence[Sight], positive: Collection[str]) -> dict[str, Any]:
@@ -108,11 +102,7 @@ def judge_frames(videos: Sequence[Video], sights: Sequence[Sight]) -> dict[str, 
     frames = np.concatenate([np.full(v.scene.frames, kept) for v, kept in zip(videos, judged, strict=True)])
     kept = scored.rows(frames)
     return {
-        "auroc": metrics.auroc(kept.product, truth),
-        "ap": metrics.average_precision(kept.product, truth),
-        "by_score": {kind: metrics.auroc(kept[kind], truth) for kind in KINDS},
-        "ap_by_score": {kind: metrics.average_precision(kept[kind], truth) for kind in KINDS},
-        "eer_accuracy": metrics.equal_error(kept.product, truth),
+        **ranking(kept, truth),
         "frames": len(truth),
         "positive_frames": int(truth.sum()),
         "videos": int(judged.sum()),

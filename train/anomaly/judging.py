@@ -93,11 +93,7 @@ def figures(scored: Scored, task: Task, judged: BoolArray | None = None) -> dict
     limits = thresholds(scored.product, task.folds, task.normal)[kept]
     scored, positive = scored.rows(kept), task.positive[kept]
     return {
-        "auroc": metrics.auroc(scored.product, positive),
-        "ap": metrics.average_precision(scored.product, positive),
-        "by_score": {kind: metrics.auroc(scored[kind], positive) for kind in KINDS},
-        "ap_by_score": {kind: metrics.average_precision(scored[kind], positive) for kind in KINDS},
-        "eer_accuracy": metrics.equal_error(scored.product, positive),
+        **ranking(scored, positive),
         "accuracy": metrics.accuracy(scored.product, positive, limits),
         "balanced_accuracy": metrics.balanced_accuracy(scored.product, positive, limits),
         "threshold": float(np.median(limits)),
@@ -105,6 +101,17 @@ def figures(scored: Scored, task: Task, judged: BoolArray | None = None) -> dict
         "positives": int(positive.sum()),
         "normal_clips": int(task.normal.sum()),
         "folds": {"by": task.by, "count": len(task.folds)},
+    }
+
+
+def ranking(scored: Scored, positive: BoolArray) -> dict[str, Any]:
+    """What scores are worth at whatever threshold: "auroc", "ap", "eer_accuracy", "by_score" and "ap_by_score"."""
+    return {
+        "auroc": metrics.auroc(scored.product, positive),
+        "ap": metrics.average_precision(scored.product, positive),
+        "by_score": {kind: metrics.auroc(scored[kind], positive) for kind in KINDS},
+        "ap_by_score": {kind: metrics.average_precision(scored[kind], positive) for kind in KINDS},
+        "eer_accuracy": metrics.equal_error(scored.product, positive),
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from in_process import Run, in_process
+from in_process import Run
 from poses import frame
 from small_model import make_model, record, write_config
 
@@ -21,12 +21,6 @@ from stream.types import NANOSECONDS, Event, EventKind, Phase
 
 DEMO = Path(__file__).parents[3] / "stream" / "demo"
 STRIKES = [DEMO / "Seq1_10.csv", DEMO / "Seq1_11.csv"]
-
-
-@pytest.fixture
-def posewire(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
-    return in_process(monkeypatch, capsys)
 
 
 def raised(out: Path) -> set[str]:

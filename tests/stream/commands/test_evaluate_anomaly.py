@@ -8,17 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from in_process import Run, in_process
+from in_process import Run
+from small_model import write_random
 
-from models.checkpoint import FORMAT, KnownAction, Manifest, Trusted, save
 from models.pointset import PointSet
-from models.pointset_model import ARCHITECTURE, PointSetManifest, save_pointset
-from models.pointset_model import FORMAT as POINTS_FORMAT
-from models.streaming import StreamingNetwork
+from models.pointset_model import ARCHITECTURE, FORMAT, PointSetManifest, save_pointset
 
 TEXTS = ("a person punches", "a person kicks", "a person stands still")
-DIM = 16
 NAMES = (
     "head", "neck", "torso", "left_shoulder", "left_elbow", "left_hand", "right_shoulder", "right_elbow", "right_hand",
     "left_hip", "left_knee", "left_foot", "right_hip", "right_knee", "right_foot",
@@ -27,32 +23,14 @@ LABELS = ("kicking", "pushing", "hugging", "shaking hands")
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 
 
-@pytest.fixture
-def posewire(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Runs a command in this process, where torch is loaded already, with the default configuration."""
-    monkeypatch.chdir(tmp_path)
-    return in_process(monkeypatch, capsys)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two models that ship the vectors of all texts here, and clips of two people, in 3-D and in an image."""
     root = tmp_path_factory.mktemp("anomaly")
-    torch.manual_seed(0)
-    vectors = np.random.default_rng(0).normal(size=(len(TEXTS), DIM))
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    sizes = {"channels": 16, "hidden": 16, "features": 16}
-    weights = {name: value.numpy() for name, value in StreamingNetwork(3, 0, **sizes).state_dict().items()}
-    manifest = Manifest(
-        format=FORMAT, architecture="streaming", arguments={"own": 3, "taught": 0, **sizes}, layout="kinect_v2",
-        rate_hz=25.0, frames=50, text_model="none", text_dim=DIM, enter=0.3, exit=0.2,
-        bank=tuple(KnownAction(text, (text,)) for text in TEXTS), trust=Trusted((0.0, 1.0), (0.0, 1.0), 0.4),
-        background=TEXTS[2:], texts=TEXTS, training={}, terms="none",
-    )  # fmt: skip
-    save(root / "model", manifest, weights, vectors)
-    network = PointSet(width=8, features=8, classes=3, text_dim=DIM)
+    vectors = write_random(root / "model", TEXTS, TEXTS, TEXTS[2:])
+    network = PointSet(width=8, features=8, classes=3, text_dim=vectors.shape[1])
     said = PointSetManifest(
-        format=POINTS_FORMAT, architecture=ARCHITECTURE, arguments=network.sizes, text_model="none", labels=TEXTS,
+        format=FORMAT, architecture=ARCHITECTURE, arguments=network.sizes, text_model="none", labels=TEXTS,
         texts=TEXTS, label_of=(0, 1, 2), training={}, terms="none",
     )  # fmt: skip
     save_pointset(root / "points", said, {name: value.numpy() for name, value in network.state_dict().items()}, vectors)

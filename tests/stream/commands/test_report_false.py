@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import zmq
-from in_process import Run, in_process
+from in_process import Run
 from poses import frame, person
 from small_model import make_model, record, write_config
 
@@ -22,12 +22,6 @@ from stream.types import NANOSECONDS
 ROOT = Path(__file__).parents[3]
 DEMO = ROOT / "stream" / "demo"
 PUNCHES = DEMO / "Seq1_10.csv"
-
-
-@pytest.fixture
-def posewire(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
-    return in_process(monkeypatch, capsys)
 
 
 def test_a_false_alarm_of_a_replay_is_not_raised_again_after_calibrating(posewire: Run, tmp_path: Path) -> None:

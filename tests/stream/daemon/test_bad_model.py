@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from running_daemon import POSEWIRE, ROOT, Client, running
 from safetensors.numpy import save as format_tensors
-from small_model import TEXTS, make_model, write_config
+from small_model import TEXTS, write_place
 
 CLAPS = {"text": TEXTS[0], "name": "jump", "enter": 0.0, "exit": 0.0, "margin": -2.0}
 """Whatever people do is an event of it."""
@@ -22,12 +22,7 @@ CLAPS = {"text": TEXTS[0], "name": "jump", "enter": 0.0, "exit": 0.0, "margin": 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model, and a configuration with one person."""
-    folder = tmp_path_factory.mktemp("d")  # short enough for unix sockets
-    make_model(folder / "model")
-    write_config(
-        folder, "severity = 'alert'", "[[sources]]", "kind = 'synthetic'", "name = 'cam'", "fps = 15.0", "people = 1"
-    )
-    return folder
+    return write_place(tmp_path_factory.mktemp("d"))  # short enough for unix sockets
 
 
 def spoil(folder: Path, how: str) -> None:

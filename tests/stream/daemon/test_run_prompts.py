@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import running_daemon
 from running_daemon import roles_of, running
-from small_model import TEXTS, make_model, write_config
+from small_model import TEXTS, write_place
 
 from models.text import TextCache
 from stream.commands.prompts_why import explain_withheld
@@ -27,12 +27,7 @@ STATE = Path("state") / "posewire" / "posewire" / "prompts.json"
 @pytest.fixture
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model that knows some texts, and a configuration with one person who walks on the spot."""
-    folder = tmp_path_factory.mktemp("d")  # short enough for unix sockets
-    make_model(folder / "model")
-    write_config(
-        folder, "severity = 'alert'", "[[sources]]", "kind = 'synthetic'", "name = 'cam'", "fps = 15.0", "people = 1"
-    )
-    return folder
+    return write_place(tmp_path_factory.mktemp("d"))  # short enough for unix sockets
 
 
 class Client(running_daemon.Client):

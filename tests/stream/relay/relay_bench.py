@@ -46,27 +46,12 @@ def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
     return certificate, key
 
 
-class Feed:
-    """A publisher process of alarms; use in a `with` block.
-
-    Attributes:
-        committed: ids of its alarms in order, each once it was durable.
-    """
-
-    def __init__(self, folder: Path, rate: float) -> None:
-        self._folder, self._rate = folder, rate
-        self._runs = 0
-        self.committed: list[str] = []
+class _Talking:
+    """A process whose lines are taken in while it runs; use in a `with` block."""
 
     def start(self) -> None:
         """Start it, or start it again."""
-        self._runs += 1
-        self._process = subprocess.Popen(
-            [sys.executable, str(WIRE / "chaos_publisher.py"), str(self._folder), str(self._runs), str(self._rate)],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(WIRE), str(WIRE.parents[2])])},
-        )
+        self._process = self._begin()
         self._reader = threading.Thread(target=self._read, args=[self._process.stdout], daemon=True)
         self._reader.start()
 
@@ -78,13 +63,11 @@ class Feed:
         if self._process.stdout is not None:
             self._process.stdout.close()
 
-    def enough(self) -> None:
-        """Have it publish nothing new."""
-        (self._folder / "enough").touch()
-        time.sleep(0.3)  # what is on its way to us is told of
+    def _begin(self) -> subprocess.Popen[str]:
+        raise NotImplementedError
 
     def _read(self, lines: Any) -> None:
-        self.committed.extend(line.strip() for line in lines if line.endswith("\n") and line != "ready\n")
+        raise NotImplementedError
 
     def __enter__(self) -> Self:
         self.start()
@@ -92,6 +75,36 @@ class Feed:
 
     def __exit__(self, *error: object) -> None:
         self.kill()
+
+
+class Feed(_Talking):
+    """A publisher process of alarms; use in a `with` block.
+
+    Attributes:
+        committed: ids of its alarms in order, each once it was durable.
+    """
+
+    def __init__(self, folder: Path, rate: float) -> None:
+        self._folder, self._rate = folder, rate
+        self._runs = 0
+        self.committed: list[str] = []
+
+    def enough(self) -> None:
+        """Have it publish nothing new."""
+        (self._folder / "enough").touch()
+        time.sleep(0.3)  # what is on its way to us is told of
+
+    def _begin(self) -> subprocess.Popen[str]:
+        self._runs += 1
+        return subprocess.Popen(
+            [sys.executable, str(WIRE / "chaos_publisher.py"), str(self._folder), str(self._runs), str(self._rate)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(WIRE), str(WIRE.parents[2])])},
+        )
+
+    def _read(self, lines: Any) -> None:
+        self.committed.extend(line.strip() for line in lines if line.endswith("\n") and line != "ready\n")
 
 
 class SinkBench:
@@ -182,7 +195,7 @@ def check_complete(delivered: list[tuple[str, str]], committed: list[str], *, mo
     assert len(delivered) - len(first) <= most_twice, "each kill may have one message sent twice"
 
 
-class WebServer:
+class WebServer(_Talking):
     """`web_server.py` as a process to be killed; use in a `with` block.
 
     Attributes:
@@ -210,31 +223,13 @@ class WebServer:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
-    def start(self) -> None:
-        """Start it, or start it again."""
-        self._process = subprocess.Popen(
+    def _begin(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("web_server.py")), str(self.port), str(self._rules)],
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._reader = threading.Thread(target=self._read, args=[self._process.stdout], daemon=True)
-        self._reader.start()
-
-    def kill(self) -> None:
-        """Kill it, and take what it still said."""
-        self._process.kill()
-        self._process.wait()
-        self._reader.join(10)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
 
     def _read(self, lines: Any) -> None:
         for line in lines:
             self.taken.append({**msgspec.json.decode(line), "at": time.monotonic()})
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.kill()

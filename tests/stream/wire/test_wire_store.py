@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings as hypothesis_settings
@@ -53,6 +54,21 @@ def publish(publisher: Publisher, *numbers: int, **changes: object) -> list[byte
     bodies = [publisher.publish_event(make_event(number, **changes)).body for number in numbers]
     publisher.journal.commit()
     return bodies
+
+
+def healed(publisher: Publisher, clock: Clock, path: Path) -> Publisher:
+    """Let a minute pass, in which all is written that could not be; the start after that."""
+    clock.now += 60
+    publisher.journal.commit()
+    assert publisher.journal.durable
+    publisher.journal.close()
+    return started(path)
+
+
+def lose(publisher: Publisher) -> None:
+    """Have its journal's file let go of, as kill -9 does."""
+    journal: Any = publisher.journal
+    assert journal._thread.submit(journal._store._db.close).wait(10)
 
 
 @pytest.fixture
@@ -126,8 +142,7 @@ def test_what_others_left_is_adopted_with_the_commit_of_its_end_whatever_comes_b
         second.publish_event(make_event(number))
         second.journal.adopt()
         second.journal.commit()
-    thread = second.journal._thread  # type: ignore[attr-defined]
-    assert thread.submit(second.journal._store._db.close).wait(10)  # type: ignore[attr-defined]  # as kill -9 does
+    lose(second)
     third = started(path, run="r")
     left, others = third.journal.take_left()
     assert [event_of(envelope).id for envelope in left] == [make_event(number).id for number in range(2, 5)]
@@ -148,8 +163,7 @@ def test_a_run_is_not_adopted_before_the_ends_are_kept(path: Path, end: bool) ->
     second.journal.adopt()
     if end:
         second.journal.commit()
-    thread = second.journal._thread  # type: ignore[attr-defined]
-    assert thread.submit(second.journal._store._db.close).wait(10)  # type: ignore[attr-defined]  # as kill -9 does
+    lose(second)
     third = started(path, run="r")
     left, others = third.journal.take_left()
     assert (len(left), others) == ((1, False) if end else (2, True))
@@ -211,11 +225,7 @@ def test_a_clock_that_is_set_back_changes_no_order(path: Path) -> None:
     path.unlink()
     clock.now = wall
     publish(publisher, 2)
-    clock.now += 60
-    publisher.journal.commit()
-    assert publisher.journal.durable
-    publisher.journal.close()
-    later = started(path)
+    later = healed(publisher, clock, path)
     assert [event_of(envelope).id for envelope in later.journal.take_left()[0]] == [make_event(2).id]
     later.journal.close()
 
@@ -313,11 +323,7 @@ def test_a_journal_damaged_while_in_use_is_written_anew(path: Path) -> None:
         file.write(os.urandom(4096 * 30))
     told += publish(publisher, 1000)
     assert "damaged" in publisher.journal.broken
-    clock.now += 60
-    publisher.journal.commit()
-    assert publisher.journal.durable
-    publisher.journal.close()
-    later = started(path)
+    later = healed(publisher, clock, path)
     assert later.journal.after(Kind.ALARM, 0, *ALL, publisher.epoch) == Page(told, False)
     assert len(later.journal.open_events()) == 401
 
@@ -445,11 +451,7 @@ def test_a_full_disk_loses_nothing(small_disk: Path) -> None:
     assert "full" in publisher.journal.trouble
     assert publisher.journal.after(Kind.ALARM, 0, *ALL) == Page(told, False)
     subprocess.run(["mount", "-o", "remount,size=32m", str(small_disk)], check=True)
-    clock.now += 60
-    publisher.journal.commit()
-    assert publisher.journal.durable
-    publisher.journal.close()
-    later = started(small_disk / "journal.db")
+    later = healed(publisher, clock, small_disk / "journal.db")
     assert later.journal.after(Kind.ALARM, 0, *ALL, publisher.epoch) == Page(told, False)
 
 
@@ -460,11 +462,7 @@ def test_a_disk_that_is_full_from_the_start(small_disk: Path) -> None:
     assert not publisher.journal.durable
     told = publish(publisher, 1, 2)
     (small_disk / "filler").unlink()
-    clock.now += 60
-    publisher.journal.commit()
-    assert publisher.journal.durable
-    publisher.journal.close()
-    later = started(small_disk / "journal.db")
+    later = healed(publisher, clock, small_disk / "journal.db")
     assert later.journal.after(Kind.ALARM, 0, *ALL, publisher.epoch) == Page(told, False)
 
 
