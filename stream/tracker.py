@@ -7,14 +7,15 @@ where the track was that the sensor must have swapped two people.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.track_table import BoolArray, IntpArray, TrackTable
 from stream.types import NANOSECONDS, NO_TRACK, Float32Array, Int64Array, Space
-
-BoolArray = NDArray[np.bool_]
 
 _FORBIDDEN = 1e6
 """Cost that no permitted pair reaches; finite because the solver rejects infinite rows."""
@@ -47,20 +48,23 @@ class Tracker:
     Args:
         settings: see `TrackerSettings`.
         born: number of ids that are used up already.
+        table: where its tracks are kept; trackers that share one, and the settings, may `follow` together.
 
     Attributes:
         born: number of tracks born so far, those included.
+        slots: of the tracks that have not ended, in the order of their ids.
     """
 
-    def __init__(self, settings: TrackerSettings | None = None, born: int = 0) -> None:
-        self._settings = settings or TrackerSettings()
-        self._tracks = _Tracks()
+    def __init__(self, settings: TrackerSettings | None = None, born: int = 0, table: TrackTable | None = None) -> None:
+        self.settings = settings or TrackerSettings()
+        self.table = table or TrackTable()
         self.born = born
+        self.slots: list[int] = []
 
     @property
     def open_tracks(self) -> list[int]:
         """Ids of the tracks that have not ended."""
-        return [int(track) for track in self._tracks.ids]
+        return [int(track) for track in self.table.ids[self.slots]]
 
     def update(
         self, t: int, joints: Float32Array, confidence: Float32Array, sensor_ids: Int64Array, space: Space
@@ -69,139 +73,172 @@ class Tracker:
 
         Args:
             t: capture time in ns, later than that of the frame before.
-            joints: (M, V, 3) float32, finite.
-            confidence: (M, V) float32.
+            joints: (M, 25, 3) float32, finite, canonical layout.
+            confidence: (M, 25) float32.
             sensor_ids: (M,) the sensor's body ids, or `NO_TRACK`.
             space: image coordinates are gated in body heights instead of metres.
 
         Returns:
             The (M,) track ids, and the ids of the tracks that ended before this frame.
         """
-        limit = round(self._settings.max_lost_s * NANOSECONDS)
-        tracks = self._tracks
-        over = t - tracks.t > limit
-        ended: list[int] = []
-        if over.any():
-            ended = tracks.ids[over].tolist()
-            tracks = self._tracks = tracks.select(~over)
+        ids, ended = follow([Look(self, t, space, len(joints))], joints, confidence > 0, sensor_ids)
+        return ids, ended[0]
 
-        seen = confidence > 0
-        ids = np.zeros(len(joints), np.int64)
-        if len(tracks.ids) and len(joints):
-            rows, columns = self._assign(t, joints, seen, sensor_ids)
-            if len(rows):
-                tracks.move(rows, t, joints[columns], seen[columns], sensor_ids[columns])
-                ids[columns] = tracks.ids[rows]
-        new = np.flatnonzero(ids == 0)
-        if len(new):
-            scales = [1.0 if space is Space.CAMERA3D else _body_height(joints[n], confidence[n]) / 1.7 for n in new]
-            ids[new] = self.born + 1 + np.arange(len(new))
-            self.born += len(new)
-            self._tracks = tracks.with_new(ids[new], sensor_ids[new], t, joints[new], seen[new], scales)
-        return ids, ended
+    def drop_lost(self, t: int) -> list[int]:
+        """End the tracks that at time t have not been seen for too long; their ids."""
+        limit = t - round(self.settings.max_lost_s * NANOSECONDS)
+        lost = [slot for slot in self.slots if self.table.t[slot] < limit]
+        if lost:
+            self.table.release(lost)
+            self.slots = [slot for slot in self.slots if slot not in lost]
+        ended: list[int] = self.table.ids[lost].tolist()
+        return ended
 
-    def _assign(
-        self, t: int, joints: Float32Array, seen: BoolArray, sensor_ids: Int64Array
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Which tracks, ascending, are which bodies; there is at least one of both."""
-        settings, tracks = self._settings, self._tracks
-        lost_s = (t - tracks.t) / NANOSECONDS
-        # A track that was not seen lately has not kept its velocity: trust it for half a second at most.
-        ahead = tracks.velocity * np.minimum(lost_s, 0.5).astype(np.float32)[:, None]
-        predicted = tracks.joints + ahead[:, None]
-        distance = _pose_distance(predicted, tracks.seen, joints, seen) / tracks.scale[:, None]
-        known = tracks.sensor_ids[:, None]
-        same_id = (sensor_ids == known) & (known != NO_TRACK)
-        other_id = ~same_id & (sensor_ids != NO_TRACK) & (known != NO_TRACK)
-        gate = np.minimum(settings.gate_m + settings.speed_m_s * lost_s, max(settings.gate_m, _MAX_GATE_M))[:, None]
-        allowed = distance + settings.id_bonus_m * other_id <= gate * np.where(same_id, 2.0, 1.0)
-        if allowed.sum(axis=0).max() <= 1 and allowed.sum(axis=1).max() <= 1:
-            rows, columns = np.nonzero(allowed)  # nobody is near two: there is nothing to choose
-            return rows, columns
-        from scipy.optimize import linear_sum_assignment  # here: reading a configuration must not load scipy
-
-        bonus = settings.id_bonus_m * (other_id.astype(np.int64) - same_id)
-        cost = np.where(allowed, distance + bonus, _FORBIDDEN)
-        rows, columns = linear_sum_assignment(cost)
-        taken = cost[rows, columns] < _FORBIDDEN
-        return rows[taken], columns[taken]
+    def forget(self) -> None:
+        """Drop all tracks; ids go on."""
+        self.table.release(self.slots)
+        self.slots = []
 
 
-@dataclass(slots=True)
-class _Tracks:
-    """The N tracks of a source.
+class Look(NamedTuple):
+    """What a source shows in one frame.
 
     Attributes:
-        ids, sensor_ids: (N,), those of bodies.
-        t: (N,) when each was last seen, in ns.
-        joints: (N, V, 3) float32 then, and in `seen` (N, V) which of them were.
-        velocity: (N, 3) float32, of the body.
-        scale: (N,) float32, a metre in units of the joints.
+        tracker: the source's.
+        t, space: see `Tracker.update`.
+        bodies: M.
     """
 
-    ids: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
-    sensor_ids: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
-    t: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
-    joints: Float32Array = field(default_factory=lambda: np.zeros((0, 0, 3), np.float32))
-    seen: BoolArray = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
-    velocity: Float32Array = field(default_factory=lambda: np.zeros((0, 3), np.float32))
-    scale: Float32Array = field(default_factory=lambda: np.zeros(0, np.float32))
-
-    def select(self, rows: BoolArray) -> _Tracks:
-        """Some of them."""
-        return _Tracks(
-            self.ids[rows],
-            self.sensor_ids[rows],
-            self.t[rows],
-            self.joints[rows],
-            self.seen[rows],
-            self.velocity[rows],
-            self.scale[rows],
-        )
-
-    def with_new(
-        self, ids: Int64Array, sensor_ids: Int64Array, t: int, joints: Float32Array, seen: BoolArray, scale: list[float]
-    ) -> _Tracks:
-        """These, and those of bodies that appear at time t."""
-        none = not len(self.ids)
-        return _Tracks(
-            np.concatenate((self.ids, ids)),
-            np.concatenate((self.sensor_ids, sensor_ids)),
-            np.concatenate((self.t, np.full(len(ids), t, np.int64))),
-            joints if none else np.concatenate((self.joints, joints)),
-            seen if none else np.concatenate((self.seen, seen)),
-            np.concatenate((self.velocity, np.zeros((len(ids), 3), np.float32))),
-            np.concatenate((self.scale, np.array(scale, np.float32))),
-        )
-
-    def move(
-        self, rows: NDArray[np.intp], t: int, joints: Float32Array, seen: BoolArray, sensor_ids: Int64Array
-    ) -> None:
-        """Some of them, in this order, are seen again: bodies (R, V, 3), of which joints (R, V) were seen."""
-        both = self.seen[rows] & seen
-        count = both.sum(axis=1)
-        step = np.where(both[..., None], joints - self.joints[rows], np.float32(0)).sum(axis=1)
-        mean = (step / np.maximum(count, 1)[:, None]).astype(np.float32)
-        velocity = mean / ((t - self.t[rows]) / NANOSECONDS).astype(np.float32)[:, None]
-        # Half of the new velocity: sensors jitter, and a wrong guess only has to be better than none.
-        before = self.velocity[rows]
-        half = np.float32(0.5)
-        self.velocity[rows] = np.where(count[:, None] > 0, half * before + half * velocity, before)
-        self.t[rows], self.sensor_ids[rows] = t, sensor_ids
-        self.joints[rows], self.seen[rows] = joints, seen
+    tracker: Tracker
+    t: int
+    space: Space
+    bodies: int
 
 
-def _pose_distance(poses: Float32Array, pose_seen: BoolArray, joints: Float32Array, seen: BoolArray) -> Float32Array:
-    """Mean distances (N, M) of N poses (N, V, 3) to M bodies (M, V, 3) over the joints that both have; inf if none."""
-    both = pose_seen[:, None] & seen
-    apart = joints - poses[:, None]
-    distance = np.where(both, np.sqrt((apart * apart).sum(axis=-1)), np.float32(0)).sum(axis=-1)
-    count = both.sum(axis=-1)
-    return np.where(count > 0, distance / np.maximum(count, 1), np.inf).astype(np.float32)
+def follow(
+    looks: Sequence[Look], joints: Float32Array, seen: BoolArray, sensor_ids: Int64Array
+) -> tuple[Int64Array, list[list[int]]]:
+    """Assign the bodies of one frame of each of some sources: `Tracker.update` for all of them at once.
+
+    Args:
+        looks: at least one; their trackers differ, and share their table and settings.
+        joints: (B, 25, 3) float32, finite: the bodies of the first, of the second ...
+        seen: (B, 25) which joints are.
+        sensor_ids: (B,).
+
+    Returns:
+        The (B,) track ids, and for each look the ids of the tracks that ended before it.
+    """
+    table = looks[0].tracker.table
+    slots, t = _open(looks)
+    lost = t - table.t[slots]
+    ended: list[list[int]] = [[] for _ in looks]
+    over = lost > round(looks[0].tracker.settings.max_lost_s * NANOSECONDS)
+    if np.count_nonzero(over):
+        for look, told in zip(looks, ended, strict=True):
+            told.extend(look.tracker.drop_lost(look.t))
+        slots, t, lost = slots[~over], t[~over], lost[~over]
+
+    ids = np.zeros(len(joints), np.int64)
+    if len(slots) and len(joints):
+        rows, columns = _assign(looks, slots, lost / NANOSECONDS, joints, seen, sensor_ids)
+        if len(rows):
+            matched = slots[rows]
+            table.move(matched, t[rows], joints[columns], seen[columns], sensor_ids[columns])
+            ids[columns] = table.ids[matched]
+    if np.count_nonzero(ids) < len(ids):
+        _bear(looks, ids, joints, seen, sensor_ids)
+    return ids, ended
 
 
-def _body_height(joints: Float32Array, confidence: Float32Array) -> float:
-    """Diagonal of the box around the seen joints; 1 where fewer than two are seen."""
-    seen = joints[confidence > 0]
-    size = float(np.linalg.norm(np.ptp(seen, axis=0))) if len(seen) > 1 else 0.0
+def _open(looks: Sequence[Look]) -> tuple[IntpArray, Int64Array]:
+    """The slots (N,) of all tracks that have not ended, and the times (N,) at which their sources look for them."""
+    slots: list[int] = []
+    t: list[int] = []
+    for look in looks:
+        slots += look.tracker.slots
+        t += [look.t] * len(look.tracker.slots)
+    return np.array(slots, np.intp), np.array(t, np.int64)
+
+
+def _assign(
+    looks: Sequence[Look],
+    slots: IntpArray,
+    lost_s: NDArray[np.float64],
+    joints: Float32Array,
+    seen: BoolArray,
+    sensor_ids: Int64Array,
+) -> tuple[IntpArray, IntpArray]:
+    """Which of the N tracks, ascending, are which bodies; there is at least one of both."""
+    tracker = looks[0].tracker
+    table, settings = tracker.table, tracker.settings
+    tracks, bodies = _pairs(looks)
+    distance = table.distances(slots, lost_s, tracks, joints[bodies], seen[bodies])
+    known, given = table.sensor_ids[slots][tracks], sensor_ids[bodies]
+    told = (known != NO_TRACK) & (given != NO_TRACK)
+    same_id = told & (known == given)
+    other_id = told & ~same_id
+    gate = np.minimum(settings.gate_m + settings.speed_m_s * lost_s, max(settings.gate_m, _MAX_GATE_M))[tracks]
+    allowed = distance + settings.id_bonus_m * other_id <= gate * np.where(same_id, 2.0, 1.0)
+    rows, columns = tracks[allowed], bodies[allowed]
+    if len(set(rows.tolist())) == len(rows) == len(set(columns.tolist())):
+        return rows, columns  # nobody is near two: there is nothing to choose
+
+    bonus = settings.id_bonus_m * (other_id.astype(np.int64) - same_id)
+    cost = np.where(allowed, distance + bonus, _FORBIDDEN)
+    near = (np.bincount(rows)[rows] > 1) | (np.bincount(columns)[columns] > 1)
+    _choose(looks, cost, allowed, np.flatnonzero(allowed)[near])
+    return tracks[allowed], bodies[allowed]
+
+
+def _pairs(looks: Sequence[Look]) -> tuple[IntpArray, IntpArray]:
+    """Each track with each body (P,) of its source: both count through all looks."""
+    tracks: list[int] = []
+    bodies: list[int] = []
+    track = body = 0
+    for look in looks:
+        shown = range(body, body + look.bodies)
+        body += look.bodies
+        for _ in look.tracker.slots:
+            tracks += [track] * len(shown)
+            bodies += shown
+            track += 1
+    return np.array(tracks, np.intp), np.array(bodies, np.intp)
+
+
+def _choose(looks: Sequence[Look], cost: NDArray[np.float64], allowed: BoolArray, disputed: IntpArray) -> None:
+    """Leave of the pairs (P,) of the looks with a disputed one those that together cost least."""
+    from scipy.optimize import linear_sum_assignment  # here: reading a configuration must not load scipy
+
+    ends = np.cumsum([len(look.tracker.slots) * look.bodies for look in looks])
+    for number in np.unique(np.searchsorted(ends, disputed, side="right")).tolist():
+        shape = len(looks[number].tracker.slots), looks[number].bodies
+        part = slice(ends[number] - shape[0] * shape[1], ends[number])
+        costs = cost[part].reshape(shape)
+        rows, columns = linear_sum_assignment(costs)
+        chosen = np.zeros(shape, np.bool_)
+        chosen[rows, columns] = costs[rows, columns] < _FORBIDDEN
+        allowed[part] = chosen.ravel()
+
+
+def _bear(
+    looks: Sequence[Look], ids: Int64Array, joints: Float32Array, seen: BoolArray, sensor_ids: Int64Array
+) -> None:
+    """Give the bodies without an id new tracks."""
+    start = 0
+    for look in looks:
+        tracker = look.tracker
+        for body in (start + np.flatnonzero(ids[start : start + look.bodies] == 0)).tolist():
+            tracker.born += 1
+            ids[body] = tracker.born
+            scale = 1.0 if look.space is Space.CAMERA3D else _body_height(joints[body][seen[body]]) / 1.7
+            tracker.slots.append(
+                tracker.table.add(tracker.born, int(sensor_ids[body]), look.t, joints[body], seen[body], scale)
+            )
+        start += look.bodies
+
+
+def _body_height(joints: Float32Array) -> float:
+    """Diagonal of the box around joints (N, 3); 1 where they are fewer than two."""
+    size = float(np.linalg.norm(np.ptp(joints, axis=0))) if len(joints) > 1 else 0.0
     return size or 1.0

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import count, islice
+from itertools import count
 
 import numpy as np
 
+from stream.bodies import Bodies
 from stream.events.presence import Presence, heirs
 from stream.history import CLOCK_RESET
-from stream.layouts import CANONICAL, layout
-from stream.tracker import Tracker, TrackerSettings
-from stream.types import NANOSECONDS, EndReason, Float32Array, SkeletonFrame, Tracked, Window
+from stream.layouts import CANONICAL
+from stream.track_table import TrackTable
+from stream.tracker import Look, Tracker, TrackerSettings, follow
+from stream.types import NANOSECONDS, EndReason, Int64Array, SkeletonFrame, Tracked, Window
 from stream.window import Cut, Reached, WindowRing, WindowSettings, fill
 
 
@@ -37,14 +39,13 @@ class TrackEnd:
 Step = Tracked | Window | TrackHole | TrackEnd
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Due:
-    """What a frame has reached of a track's grid, not yet written; the windows come with that."""
+    """A window of which it is known that it is due, and whose it is; it comes with its points of the grid."""
 
     source: str
     track: int
     stream: int
-    reached: Sequence[Reached]
 
 
 @dataclass(slots=True)
@@ -66,6 +67,23 @@ class _Source:
     tracker: Tracker
     t: int | None = None
     rows: dict[int, _Row] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Arrival:
+    """A frame that is not late.
+
+    Attributes:
+        number: of the frame in its turn.
+        reset: whether the source's clock was set back: who was there before is gone.
+        ended: the tracks that ended before it, once it is known who is who.
+    """
+
+    number: int
+    frame: SkeletonFrame
+    state: _Source
+    reset: bool
+    ended: Sequence[int] = ()
 
 
 class Tracks:
@@ -90,6 +108,7 @@ class Tracks:
         self._tracker = tracker
         self._window = window
         self._min_coverage = min_coverage
+        self._table = TrackTable()
         self._sources: dict[str, _Source] = {}
         self._born: dict[str, int] = {}
         """How many tracks a source that ended has had: should it come back, its track ids go on."""
@@ -105,61 +124,92 @@ class Tracks:
             For each frame the tracks that are over, the frame with those that it shows, and the windows that it
             completes, the hole of a track before its windows. Nothing of a late frame.
         """
+        if not frames:
+            return []
+        # What is costly for each frame or person is done for all of them at once: who is who, and the windows' rows.
+        bodies = Bodies.of(frames)
+        arrivals = self._admit(frames)
+        ids = self._follow(arrivals, bodies)
         steps: list[Step | _Due] = []
-        for frame, (joints, confidence) in zip(frames, _canonical(frames), strict=True):
-            steps.extend(self._take(frame, joints, confidence))
-        # What is costly for each person is done for all of them at once.
-        cuts = iter(fill([point for step in steps if isinstance(step, _Due) for point in step.reached]))
-        whole: list[Step] = []
-        for step in steps:
-            if isinstance(step, _Due):
-                due = [cut for cut in islice(cuts, len(step.reached)) if cut is not None]
-                whole.extend(self._told(step, cut) for cut in due)
-            else:
-                whole.append(step)
-        return whole
+        points: list[Reached] = []
+        for arrival in arrivals:
+            self._take(arrival, bodies, ids, steps, points)
+        cuts = iter(fill(points))
+        return [self._told(step, next(cuts)) if isinstance(step, _Due) else step for step in steps]
 
-    def _take(self, frame: SkeletonFrame, joints: Float32Array, confidence: Float32Array) -> list[Step | _Due]:
-        """A frame, its joints and confidence in the canonical layout, to steps; of windows what is to be written."""
-        self.counts["frames"] += 1
-        state = self._sources.get(frame.source)
-        if state is None:
-            state = _Source(Tracker(self._tracker, born=self._born.get(frame.source, 0)))
-            self._sources[frame.source] = state
-        steps: list[Step | _Due] = []
-        if state.t is not None and frame.t <= state.t:
-            if state.t - frame.t < CLOCK_RESET:
-                self.counts["late_frames"] += 1
-                return []
-            self.counts["clock_resets"] += 1
+    def _admit(self, frames: Sequence[SkeletonFrame]) -> list[_Arrival]:
+        """The frames that are not late."""
+        self.counts["frames"] += len(frames)
+        arrivals = []
+        for number, frame in enumerate(frames):
+            state = self._sources.get(frame.source)
+            if state is None:
+                tracker = Tracker(self._tracker, self._born.get(frame.source, 0), self._table)
+                state = self._sources[frame.source] = _Source(tracker)
+            reset = False
+            if state.t is not None and frame.t <= state.t:
+                if state.t - frame.t < CLOCK_RESET:
+                    self.counts["late_frames"] += 1
+                    continue
+                self.counts["clock_resets"] += 1
+                reset = True
+            state.t = frame.t
+            arrivals.append(_Arrival(number, frame, state, reset))
+        return arrivals
+
+    def _follow(self, arrivals: Sequence[_Arrival], bodies: Bodies) -> Int64Array:
+        """Who the bodies (B,) are, in rounds: the first frame of each source, the second of each that has two ..."""
+        rounds: defaultdict[int, list[_Arrival]] = defaultdict(list)
+        frames_of: Counter[str] = Counter()
+        for arrival in arrivals:
+            rounds[frames_of[arrival.frame.source]].append(arrival)
+            frames_of[arrival.frame.source] += 1
+        ids = np.zeros(len(bodies.joints), np.int64)
+        for together in rounds.values():
+            looks = []
+            for arrival in together:
+                if arrival.reset:
+                    arrival.state.tracker.forget()  # ids go on: they are for the life of the process
+                shown = bodies.starts[arrival.number + 1] - bodies.starts[arrival.number]
+                looks.append(Look(arrival.state.tracker, arrival.frame.t, arrival.frame.space, shown))
+            part = bodies.part([arrival.number for arrival in together])
+            ids[part], ended = follow(looks, bodies.joints[part], bodies.seen[part], bodies.sensor_ids[part])
+            for arrival, tracks in zip(together, ended, strict=True):
+                arrival.ended = tracks
+        return ids
+
+    def _take(
+        self, arrival: _Arrival, bodies: Bodies, ids: Int64Array, steps: list[Step | _Due], points: list[Reached]
+    ) -> None:
+        """Add a frame's steps, and the points of its tracks' grids that it reaches; ids (B,) say who the bodies are."""
+        frame, state = arrival.frame, arrival.state
+        if arrival.reset:
             steps.append(TrackEnd(frame.source, None, EndReason.GAP))
-            # The new tracker goes on counting where the old one stopped: ids are for the life of the process.
-            state.tracker = Tracker(self._tracker, born=state.tracker.born)
             self._drop(state)
-        state.t = frame.t
-
-        sensor_ids = frame.track_ids
-        seen = (confidence > 0).any(axis=1)  # a body of which nothing is seen is nowhere, and nobody
-        if not seen.all():
-            joints, confidence, sensor_ids = joints[seen], confidence[seen], sensor_ids[seen]
-        ids, ended = state.tracker.update(frame.t, joints, confidence, sensor_ids, frame.space)
-        for track in ended:
-            if (row := state.rows.pop(track, None)) is not None:
-                self.ended.append(row.stream)
+        for track in arrival.ended:
+            if (gone := state.rows.pop(track, None)) is not None:
+                self.ended.append(gone.stream)
             steps.append(TrackEnd(frame.source, track, EndReason.TRACK_LOST))
-        tracked = Tracked(frame.source, frame.t, frame.space, ids, joints, confidence)
+        part = slice(bodies.starts[arrival.number], bodies.starts[arrival.number + 1])
+        joints, confidence = bodies.joints[part], bodies.confidence[part]
+        tracked = Tracked(frame.source, frame.t, frame.space, ids[part], joints, confidence)
         steps.append(tracked)
-        self._place(state, tracked)
-        for body, track in enumerate(ids.tolist()):
+        tracks = tracked.track_ids.tolist()
+        if born := [track for track in tracks if track not in state.rows]:
+            self._place(state, tracked, tracks, born)
+        for body, track in enumerate(tracks):
             row = state.rows[track]
+            row.last = tracked
             reached, gap = row.ring.reach(frame.t, joints[body], confidence[body])
             if gap:
                 self.counts["gaps"] += 1
                 steps.append(TrackHole(frame.source, track))
                 self.ended.append(row.stream)
                 row.stream = next(self._streams)
-            steps.append(_Due(frame.source, track, row.stream, reached))
-        return steps
+            for point in reached:
+                points.append(point)
+                if point.due:
+                    steps.append(_Due(frame.source, track, row.stream))
 
     def _told(self, due: _Due, cut: Cut) -> Window:
         if cut.coverage < self._min_coverage:
@@ -171,54 +221,30 @@ class Tracks:
         state = self._sources.pop(source, None)
         if state is not None:
             self._born[source] = state.tracker.born
+            state.tracker.forget()
             self._drop(state)
 
     def end_all(self) -> None:
         """Forget all tracks."""
         for state in self._sources.values():
+            state.tracker.forget()
             self._drop(state)
         self._sources.clear()
 
-    def _place(self, state: _Source, tracked: Tracked) -> None:
-        """Note where everybody is, and give new tracks their rows: those of whom they go on as, or empty ones."""
-        ids = tracked.track_ids.tolist()
-        born = [track for track in ids if track not in state.rows]
-        if born and self.handover_m > 0:
+    def _place(self, state: _Source, tracked: Tracked, ids: Sequence[int], born: Sequence[int]) -> None:
+        """Give new tracks their rows: those of whom they go on as, or empty ones."""
+        if self.handover_m > 0:
             since = tracked.t - round(self._window.gap_s * NANOSECONDS)
             lost = {old: row.last for old, row in state.rows.items() if old not in ids and row.last.t >= since}
-            places = {old: _presence(old, last) for old, last in lost.items()}
-            for old, new in heirs(places, {new: _presence(new, tracked) for new in born}, self.handover_m).items():
+            places = {old: Presence.within(last, old) for old, last in lost.items()}
+            for old, new in heirs(
+                places, {new: Presence.within(tracked, new) for new in born}, self.handover_m
+            ).items():
                 state.rows[new] = state.rows.pop(old)
-        for track in ids:
-            if (row := state.rows.get(track)) is not None:
-                row.last = tracked
-            else:
+        for track in born:
+            if track not in state.rows:
                 state.rows[track] = _Row(WindowRing(self._window, len(CANONICAL)), next(self._streams), tracked)
 
     def _drop(self, state: _Source) -> None:
         self.ended.extend(row.stream for row in state.rows.values())
         state.rows.clear()
-
-
-def _presence(track: int, frame: Tracked) -> Presence:
-    body = frame.track_ids.tolist().index(track)
-    return Presence.of(frame.t, frame.joints[body], frame.confidence[body], frame.space)
-
-
-def _canonical(frames: Sequence[SkeletonFrame]) -> list[tuple[Float32Array, Float32Array]]:
-    """Joints (M, 25, 3) and confidence (M, 25) of each frame; those of one layout are mapped at once."""
-    groups: dict[str, list[int]] = {}
-    for number, frame in enumerate(frames):
-        groups.setdefault(frame.layout, []).append(number)
-    found: dict[int, tuple[Float32Array, Float32Array]] = {}
-    for name, numbers in groups.items():
-        mapped = layout(name).to_canonical(
-            np.concatenate([frames[number].joints for number in numbers]),
-            np.concatenate([frames[number].confidence for number in numbers]),
-        )
-        start = 0
-        for number in numbers:
-            end = start + len(frames[number].joints)
-            found[number] = mapped[0][start:end], mapped[1][start:end]
-            start = end
-    return [found[number] for number in range(len(frames))]

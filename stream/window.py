@@ -56,7 +56,7 @@ class Cut:
     full: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reached:
     """A grid point that a frame has reached, not yet written: those of many rings are interpolated at once.
 
@@ -65,6 +65,7 @@ class Reached:
         number: of the point, counted from the first of the series.
         grid: its time, in ns.
         before, frame: the frames on both sides of it, each its time, joints (V, 3) and confidence (V,).
+        due: whether it completes a window.
     """
 
     ring: WindowRing
@@ -72,6 +73,7 @@ class Reached:
     grid: int
     before: _Frame
     frame: _Frame
+    due: bool
 
 
 _Frame = tuple[int, Float32Array, Float32Array]
@@ -87,9 +89,9 @@ class WindowRing:
 
     def __init__(self, settings: WindowSettings, joints: int = 25) -> None:
         self._settings = settings
-        # Rows are written twice, T apart, so that the last T rows are always one contiguous slice.
-        self._x = np.zeros((2 * settings.frames, joints, 3), np.float32)
-        self._mask = np.zeros((2 * settings.frames, joints), np.float32)
+        # Rows are written twice, T apart, so that the last T rows are always one slice of the two together.
+        self._x = np.zeros((3, 2, settings.frames, joints), np.float32)
+        self._mask = np.zeros((2, settings.frames, joints), np.float32)
         self._period = NANOSECONDS / settings.rate_hz
         self._gap = round(settings.gap_s * NANOSECONDS)
         self.near = round(settings.near_s * NANOSECONDS)
@@ -113,7 +115,7 @@ class WindowRing:
             ValueError: `t` is not later than the last one.
         """
         reached, gap = self.reach(t, joints, confidence)
-        return [cut for cut in fill(reached) if cut is not None], gap
+        return fill(reached), gap
 
     def reach(self, t: int, joints: Float32Array, confidence: Float32Array) -> tuple[list[Reached], bool]:
         """Add one frame as `push` does, but leave it to `fill` to write what it reaches.
@@ -130,47 +132,52 @@ class WindowRing:
             last = frame
         reached = []
         while (grid := self._origin + round(self._reached * self._period)) <= t:
-            reached.append(Reached(self, self._reached, grid, last, frame))
+            due = (self._reached + 1) % self._settings.stride == 0
+            reached.append(Reached(self, self._reached, grid, last, frame, due))
             self._reached += 1
         self._last = frame
         return reached, gap
 
-    def write(self, number: int, grid: int, joints: Float32Array, mask: Float32Array) -> Cut | None:
-        """Write the grid point of this number, the one after the last or the first of a new series; the window due."""
-        frames = self._settings.frames
-        if number == 0:
+    def write(self, point: Reached, joints: Float32Array, mask: Float32Array) -> Cut | None:
+        """Write a grid point, the one after the last or the first of a new series; the window that it completes.
+
+        Args:
+            point: what `reach` gave.
+            joints: (3, V) there.
+            mask: (V,).
+        """
+        if point.number == 0:
             self._mask.fill(0.0)
-        row = number % frames
-        self._x[row] = self._x[row + frames] = joints
-        self._mask[row] = self._mask[row + frames] = mask
-        return self._cut(grid, number + 1) if (number + 1) % self._settings.stride == 0 else None
+        row = point.number % self._settings.frames
+        self._x[:, :, row] = joints[:, None]
+        self._mask[:, row] = mask
+        return self._cut(point.grid, point.number + 1) if point.due else None
 
     def _cut(self, t1: int, filled: int) -> Cut:
         frames = self._settings.frames
-        start = filled % frames
-        mask = self._mask[start : start + frames].copy()
-        x = np.ascontiguousarray(self._x[start : start + frames].transpose(2, 0, 1))
+        last = slice(filled % frames, filled % frames + frames)
+        mask = self._mask.reshape(2 * frames, -1)[last].copy()
         return Cut(
             t0=t1 - round((frames - 1) * self._period),
             t1=t1,
-            x=x,
+            x=self._x.reshape(3, 2 * frames, -1)[:, last].copy(),
             mask=mask,
-            coverage=float(np.mean(mask > 0)),
+            coverage=np.count_nonzero(mask > 0) / mask.size,
             full=filled >= frames,
         )
 
 
-def fill(reached: Sequence[Reached]) -> list[Cut | None]:
-    """Write grid points of any number of rings, those of a ring in their order; for each the window that it completes.
+def fill(reached: Sequence[Reached]) -> list[Cut]:
+    """Write grid points of any number of rings, those of a ring in their order; the windows of those that are due.
 
     The interpolation is one computation for all of them: people are many, and what each takes is next to nothing.
     """
     if not reached:
         return []
-    joints_last = np.stack([point.before[1] for point in reached])
-    confidence_last = np.stack([point.before[2] for point in reached])
-    joints = np.stack([point.frame[1] for point in reached])
-    confidence = np.stack([point.frame[2] for point in reached])
+    joints_last = _stacked([point.before[1] for point in reached])
+    confidence_last = _stacked([point.before[2] for point in reached])
+    joints = _stacked([point.frame[1] for point in reached])
+    confidence = _stacked([point.frame[2] for point in reached])
     share = np.array([_share(point.grid, point.before[0], point.frame[0]) for point in reached])[:, None]
     near_last = np.array([point.grid - point.before[0] <= point.ring.near for point in reached])[:, None]
     near = np.array([point.frame[0] - point.grid <= point.ring.near for point in reached])[:, None]
@@ -183,7 +190,14 @@ def fill(reached: Sequence[Reached]) -> list[Cut | None]:
     moved = (1 - share).astype(np.float32) * confidence_last + share.astype(np.float32) * confidence
     held = np.where(both, np.float32(0), np.maximum(seen_last, seen))
     mask = np.where(both & (seen_last + seen > 0), moved, held)
-    return [point.ring.write(point.number, point.grid, x[row], mask[row]) for row, point in enumerate(reached)]
+    axes = x.transpose(0, 2, 1)
+    cuts = (point.ring.write(point, axes[row], mask[row]) for row, point in enumerate(reached))
+    return [cut for cut in cuts if cut is not None]
+
+
+def _stacked(arrays: Sequence[Float32Array]) -> Float32Array:
+    """As `numpy.stack`, which takes longer for many that are small."""
+    return np.concatenate(arrays).reshape(len(arrays), *arrays[0].shape)
 
 
 def _share(grid: int, before: int, t: int) -> float:

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from stream.layouts.canonical import SPINE_BASE
-from stream.types import Float32Array, Space
+from stream.types import Float32Array, Space, Tracked
 
 _HEIGHT_M = 1.7
 """Of a person in an image, from which its metres are told."""
@@ -41,6 +41,12 @@ class Presence:
             return cls(t, t, 0, place, 1.0)
         height = float(np.linalg.norm(np.ptp(joints[confidence > 0], axis=0))) / _HEIGHT_M
         return cls(t, t, 0, place, height or 1.0)
+
+    @classmethod
+    def within(cls, frame: Tracked, track: int) -> Self:
+        """That of a track which a frame shows."""
+        body = frame.track_ids.tolist().index(track)
+        return cls.of(frame.t, frame.joints[body], frame.confidence[body], frame.space)
 
     def move(self, new: Self, grace: int) -> None:
         """It is seen again, as `new` says; `grace` in ns."""

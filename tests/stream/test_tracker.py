@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
-from poses import person
+from poses import STANDING, person
+from scipy.optimize import linear_sum_assignment
 
-from stream.tracker import Tracker, TrackerSettings
+from stream.track_table import TrackTable
+from stream.tracker import Look, Tracker, TrackerSettings, follow
 from stream.types import NANOSECONDS, NO_TRACK, Space
 
 FRAME = NANOSECONDS // 30
@@ -119,3 +123,123 @@ def test_many_people_one_frame_after_another() -> None:
         ids, ended = update(tracker, i * FRAME, *(person(*places[n]) + np.float32(0.01) for n in order))
         assert ids == [int(n) + 1 for n in order]
         assert ended == []
+
+
+@dataclass
+class Known:
+    """A track as `Plain` knows it."""
+
+    id: int
+    sensor_id: int
+    t: int
+    joints: np.ndarray
+    seen: np.ndarray
+    velocity: np.ndarray
+    scale: float
+
+
+class Plain:
+    """A tracker of one source that compares one track with one body, and always solves the whole assignment."""
+
+    def __init__(self, settings: TrackerSettings) -> None:
+        self.settings = settings
+        self.tracks: list[Known] = []
+        self.born = 0
+
+    def update(self, t: int, joints: np.ndarray, confidence: np.ndarray, sensor_ids: np.ndarray, space: Space):
+        limit = self.settings.max_lost_s * NANOSECONDS
+        ended = [track.id for track in self.tracks if t - track.t > limit]
+        self.tracks = [track for track in self.tracks if t - track.t <= limit]
+        bodies = list(zip(joints, confidence > 0, sensor_ids.tolist(), strict=True))
+        costs = np.full((len(self.tracks), len(bodies)), 1e6)
+        for n, track in enumerate(self.tracks):
+            for m, body in enumerate(bodies):
+                costs[n, m] = self.cost(track, t, *body)
+        ids = [0] * len(bodies)
+        for n, m in zip(*linear_sum_assignment(costs), strict=True):
+            if costs[n, m] < 1e6:
+                ids[m] = self.tracks[n].id
+                self.move(self.tracks[n], t, *bodies[m])
+        for m, (pose, seen, sensor_id) in enumerate(bodies):
+            if not ids[m]:
+                self.born += 1
+                ids[m] = self.born
+                size = np.linalg.norm(np.ptp(pose[seen], axis=0)) if seen.sum() > 1 else 0
+                scale = 1 if space is Space.CAMERA3D else (size or 1) / 1.7
+                self.tracks.append(Known(self.born, sensor_id, t, pose, seen, np.zeros(3), scale))
+        return ids, ended
+
+    def cost(self, track: Known, t: int, pose: np.ndarray, seen: np.ndarray, sensor_id: int) -> float:
+        lost_s = (t - track.t) / NANOSECONDS
+        both = track.seen & seen
+        if not both.any():
+            return 1e6
+        apart = pose[both] - track.joints[both] - track.velocity * min(lost_s, 0.5)
+        distance = np.linalg.norm(apart, axis=1).mean() / track.scale
+        told = NO_TRACK not in (sensor_id, track.sensor_id)
+        same, other = told and sensor_id == track.sensor_id, told and sensor_id != track.sensor_id
+        bonus = self.settings.id_bonus_m
+        gate = min(self.settings.gate_m + self.settings.speed_m_s * lost_s, max(self.settings.gate_m, 1.0))
+        near = distance + bonus * other <= gate * (2 if same else 1)
+        return distance + bonus * other - bonus * same if near else 1e6
+
+    @staticmethod
+    def move(track: Known, t: int, pose: np.ndarray, seen: np.ndarray, sensor_id: int) -> None:
+        both = track.seen & seen
+        velocity = (pose[both] - track.joints[both]).mean(axis=0) / ((t - track.t) / NANOSECONDS)
+        track.velocity = 0.5 * track.velocity + 0.5 * velocity
+        track.t, track.joints, track.seen, track.sensor_id = t, pose, seen, sensor_id
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_sources_followed_together_are_followed_as_each_alone(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    settings = TrackerSettings(max_lost_s=0.5)
+    table = TrackTable()
+    sources = 5
+    together = [Tracker(settings, table=table) for _ in range(sources)]
+    alone, plain = [Tracker(settings) for _ in range(sources)], [Plain(settings) for _ in range(sources)]
+    spaces = [Space.IMAGE2D if source == 3 else Space.CAMERA3D for source in range(sources)]
+    t = [0] * sources
+    places = [random.normal(scale=0.7, size=(people, 3)) for people in range(sources)]
+    speeds = [random.normal(scale=0.8, size=place.shape) for place in places]
+    for _ in range(60):
+        shown = random.permutation(sources)[: random.integers(1, sources + 1)].tolist()
+        looks, bodies, expected = [], [], []
+        for source in shown:
+            step = int(random.choice([33_333_333, 100_000_000, 700_000_000], p=[0.8, 0.17, 0.03]))
+            t[source] += step
+            places[source] = 0.98 * places[source] + speeds[source] * (step / NANOSECONDS)
+            order = random.permutation(len(places[source]))
+            order = order[random.random(len(order)) < 0.9]
+            joints = (STANDING + places[source][order][:, None]).astype(np.float32)
+            joints += random.normal(scale=0.02, size=joints.shape).astype(np.float32)
+            if spaces[source] is Space.IMAGE2D:
+                joints *= np.array([300, -300, 0], np.float32)
+            confidence = (random.random(joints.shape[:2]) > 0.1).astype(np.float32)
+            sensor_ids = np.where(random.random(len(order)) < 0.1, NO_TRACK, random.permutation(order) + 70)
+            frame = (t[source], joints, confidence, sensor_ids, spaces[source])
+            looks.append(Look(together[source], t[source], spaces[source], len(order)))
+            bodies.append((joints, confidence > 0, sensor_ids))
+            ids, ended = alone[source].update(*frame)
+            assert plain[source].update(*frame) == (ids.tolist(), ended)
+            expected.append((ids.tolist(), ended))
+        found, ends = follow(looks, *(np.concatenate(parts) for parts in zip(*bodies, strict=True)))
+        counts = np.cumsum([look.bodies for look in looks])[:-1]
+        assert [(ids.tolist(), ended) for ids, ended in zip(np.split(found, counts), ends, strict=True)] == expected
+    assert [tracker.open_tracks for tracker in together] == [tracker.open_tracks for tracker in alone]
+    assert all(
+        np.array_equal(tracker.table.velocity[tracker.slots], table.velocity[other.slots])
+        for tracker, other in zip(alone, together, strict=True)
+    )
+
+
+def test_slots_of_tracks_that_are_over_are_used_again() -> None:
+    tracker = Tracker(TrackerSettings(max_lost_s=0.01))
+    for i in range(50):
+        update(tracker, i * FRAME, person(-1.0), person(1.0))
+    assert tracker.born == 100
+    tracker.forget()
+    assert tracker.open_tracks == []
+    assert update(tracker, 50 * FRAME, person(-1.0)) == ([101], [])
+    assert len(tracker.table.ids) == 4

@@ -146,7 +146,7 @@ def test_many_rings_filled_at_once_hold_what_each_alone_does() -> None:
                 confidence = (random.random(25) * (random.random(25) > 0.2)).astype(np.float32)
                 reached += together[one].reach(int(t[one]), joints, confidence)[0]
                 expected += alone[one].push(int(t[one]), joints, confidence)[0]
-        cuts = [cut for cut in fill(reached) if cut is not None]
+        cuts = fill(reached)
         assert len(cuts) == len(expected) > 0
         for cut, other in zip(cuts, expected, strict=True):
             assert (cut.t0, cut.t1, cut.coverage, cut.full) == (other.t0, other.t1, other.coverage, other.full)
