@@ -105,6 +105,28 @@ class Trust:
 
 
 @dataclass(frozen=True, slots=True)
+class _Claims:
+    """What the K known actions of one vocabulary say of C columns.
+
+    Attributes:
+        actions: where they are among all known actions.
+        meaning: (K, C) how far each means each column; the nearest one does by 1.
+        share: (C,) how much of the similarity is theirs.
+        trust: (C,) how far the nearest is to be believed.
+    """
+
+    actions: slice | NDArray[np.int64]
+    meaning: Float32Array
+    share: Float32Array
+    trust: Float32Array
+
+
+def _at_most_one(sums: Float32Array) -> Float32Array:
+    """Sums of rounded numbers, in place: they may lie a hair above 1, which is looked for faster than it is mended."""
+    return np.minimum(sums, 1, out=sums) if sums.max(initial=0) > 1 else sums
+
+
+@dataclass(frozen=True, slots=True)
 class BankHead:
     """Features begin with the probabilities of K known actions, which are carried over to the columns by their texts.
 
@@ -145,32 +167,38 @@ class BankHead:
 
     def scorer(self, columns: Sequence[Float32Array]) -> Scorer:
         """See `Head`."""
-        cosine = likeness(columns, self.bank)
-        routes, known = self._routes(cosine), len(self.bank)
-        claims = []
-        for number in np.unique(self.vocabulary):
-            inside = self.vocabulary == number
-            nearest = cosine[:, inside].max(axis=1)
-            claim = np.zeros_like(cosine)
-            claim[:, inside] = np.exp((cosine[:, inside] - nearest[:, None]) / TEMPERATURE)
-            claims.append((claim * self.trust.weight(nearest)[:, None]).T)  # (K, C)
+        claims = self._claims(likeness(columns, self.bank))
 
         def score(features: Float32Array) -> tuple[Float32Array, Float32Array]:
-            posterior = features[:, :known]
-            surest = np.max([posterior @ claim for claim in claims], axis=0)
-            # Sums of rounded numbers may lie a hair outside of 0..1.
-            return np.clip(posterior @ routes, 0, 1), np.clip(surest, 0, 1).astype(np.float32)
+            # One product for both, as they differ by factors of the columns alone; in place, as it is many numbers.
+            surest = features[:, claims[0].actions] @ claims[0].meaning
+            similarity = surest * claims[0].share
+            surest *= claims[0].trust
+            room = np.empty_like(surest)
+            for claim in claims[1:]:
+                meant = features[:, claim.actions] @ claim.meaning
+                similarity += np.multiply(meant, claim.share, out=room)
+                meant *= claim.trust
+                np.maximum(surest, meant, out=surest)
+            return _at_most_one(similarity), _at_most_one(surest)
 
         return score
 
     def usual(self, columns: Sequence[Float32Array]) -> Float32Array:
         """See `Head`: what the column scores on average; a column that is often a little likely is chosen less."""
-        expected: Float32Array = self.average @ self._routes(likeness(columns, self.bank)) + SMALLEST_AVERAGE
-        return expected
+        claims = self._claims(likeness(columns, self.bank))
+        expected = np.sum([self.average[claim.actions] @ claim.meaning * claim.share for claim in claims], axis=0)
+        return np.asarray(expected + SMALLEST_AVERAGE, np.float32)
 
-    def _routes(self, cosine: Float32Array) -> Float32Array:
-        """How much of each action's probability counts for each column, (K, C)."""
-        share = shares(cosine)
+    def _claims(self, cosine: Float32Array) -> list[_Claims]:
+        """What each vocabulary says of columns whose cosines with the known actions are these, (C, K)."""
         groups = [np.flatnonzero(self.vocabulary == number) for number in np.unique(self.vocabulary)]
-        most = np.sum([share[:, group].max(axis=1) for group in groups], axis=0)
-        return np.asarray((share / most[:, None]).T, np.float32)
+        nearest = np.stack([cosine[:, group].max(axis=1) for group in groups], axis=1)
+        share = shares(nearest)
+        claims = []
+        for group, near, part in zip(groups, nearest.T, share.T, strict=True):
+            meaning = np.exp((cosine[:, group] - near[:, None]) / TEMPERATURE)
+            together = slice(group[0], group[-1] + 1) if group[-1] - group[0] == len(group) - 1 else group
+            trust = self.trust.weight(near)
+            claims.append(_Claims(together, np.ascontiguousarray(meaning.T), np.ascontiguousarray(part), trust))
+        return claims

@@ -92,9 +92,11 @@ class ConditionEngine:
             events = _end(state, list(state.runs), t, EndReason.GAP)
         state.t = t
         self._zones.see(frame)
-        holding = {track for _, track in state.runs}
-        state.seen = {track: seen for track, seen in state.seen.items() if track in holding}
-        state.seen.update(dict.fromkeys(frame.track_ids.tolist(), t))
+        shown = dict.fromkeys(frame.track_ids.tolist(), t)
+        if state.runs:
+            holding = {track for _, track in state.runs}
+            shown = {track: seen for track, seen in state.seen.items() if track in holding} | shown
+        state.seen = shown
         for track in [track for track in state.lost if not self._awaited(state, track)]:
             events += _leave(state, track)
         for condition in self._rulebook.conditions:

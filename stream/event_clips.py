@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stream.pipeline import Output
-from stream.sources.recording import pack_recording
+from stream.sources.recording import PackedFrame, pack_frame, pack_recording
 from stream.types import NANOSECONDS, Clip, EndReason, Event, Phase, SkeletonFrame, Tracked
 
 LEAD_S = 4.0
@@ -18,6 +17,7 @@ MAX_BYTES = 2 << 20
 """Of a clip: half a minute of six people. What is beyond is cut off."""
 _RING_S = 20.0
 """How far back a start may lie when it is told of; some are told only after a while."""
+_KEPT = round(_RING_S * NANOSECONDS)
 _OVER = (EndReason.GAP, EndReason.SOURCE_END, EndReason.SHUTDOWN)
 """Reasons of an end after which no frame follows."""
 
@@ -25,15 +25,30 @@ _OVER = (EndReason.GAP, EndReason.SOURCE_END, EndReason.SHUTDOWN)
 @dataclass(slots=True)
 class _Growing:
     event: Event
-    frames: list[Tracked]
+    frames: list[PackedFrame]
     last: int
     """Capture time up to which it goes."""
 
 
 @dataclass(slots=True)
 class _Ring:
-    frames: deque[Tracked] = field(default_factory=deque)
+    """The last frames of a source, in the order of their times; those are packed that some clip holds."""
+
+    frames: deque[Tracked | PackedFrame] = field(default_factory=deque)
     growing: dict[str, _Growing] = field(default_factory=dict)
+
+    def over(self, t: int) -> list[_Growing]:
+        """The clips that go up to before this time."""
+        return [clip for clip in self.growing.values() if t > clip.last]
+
+    def since(self, t: int) -> list[PackedFrame]:
+        """Those from this time on."""
+        wanted: list[PackedFrame] = []
+        while self.frames and self.frames[-1].t >= t:
+            wanted.append(_packed(self.frames.pop()))
+        wanted.reverse()
+        self.frames.extend(wanted)
+        return wanted
 
 
 class ClipKeeper:
@@ -65,18 +80,23 @@ class ClipKeeper:
         return [clip for source in list(self._rings) for clip in self.end_source(source)]
 
     def _frame(self, frame: Tracked) -> list[Clip]:
-        ring = self._rings.setdefault(frame.source, _Ring())
         done: list[Clip] = []
-        if ring.frames and frame.t <= ring.frames[-1].t:  # the sensor's clock started anew
+        ring = self._rings.get(frame.source)
+        if ring is not None and frame.t <= ring.frames[-1].t:  # the sensor's clock started anew
             done = self.end_source(frame.source)
-            ring = self._rings.setdefault(frame.source, _Ring())
-        for id_, clip in list(ring.growing.items()):
-            if frame.t > clip.last:
-                done.append(self._cut(ring.growing.pop(id_)))
-            else:
-                clip.frames.append(frame)
-        ring.frames.append(frame)
-        while ring.frames[0].t < frame.t - _RING_S * NANOSECONDS:
+            ring = None
+        if ring is None:
+            ring = self._rings[frame.source] = _Ring()
+        if ring.growing:
+            done += [self._cut(ring.growing.pop(clip.event.id)) for clip in ring.over(frame.t)]
+        if ring.growing:
+            packed = _packed(frame)
+            ring.frames.append(packed)
+            for clip in ring.growing.values():
+                clip.frames.append(packed)
+        else:
+            ring.frames.append(frame)
+        while ring.frames[0].t < frame.t - _KEPT:
             ring.frames.popleft()
         return done
 
@@ -86,8 +106,7 @@ class ClipKeeper:
             return []
         if event.phase is Phase.START:
             first = event.t_start - round(LEAD_S * NANOSECONDS)
-            frames = [frame for frame in ring.frames if frame.t >= first]
-            ring.growing[event.id] = _Growing(event, frames, first + round(LONGEST_S * NANOSECONDS))
+            ring.growing[event.id] = _Growing(event, ring.since(first), first + round(LONGEST_S * NANOSECONDS))
             return []
         clip = ring.growing.get(event.id)
         if clip is None:
@@ -100,11 +119,11 @@ class ClipKeeper:
         return []
 
     def _cut(self, clip: _Growing) -> Clip:
-        return Clip(clip.event, self._model, pack_recording(_frames(clip.frames), MAX_BYTES))
+        return Clip(clip.event, self._model, pack_recording(clip.frames, MAX_BYTES))
 
 
-def _frames(tracked: Sequence[Tracked]) -> list[SkeletonFrame]:
-    return [
-        SkeletonFrame(one.source, seq, one.t, "kinect_v2", one.joints, one.confidence, one.track_ids, one.space)
-        for seq, one in enumerate(tracked)
-    ]
+def _packed(frame: Tracked | PackedFrame) -> PackedFrame:
+    if isinstance(frame, PackedFrame):
+        return frame
+    arrays = frame.joints, frame.confidence, frame.track_ids
+    return pack_frame(SkeletonFrame(frame.source, 0, frame.t, "kinect_v2", *arrays, frame.space))

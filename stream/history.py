@@ -64,6 +64,7 @@ class Ended:
 
 
 Moment = Tracked | Featured | Unseen | Hole | Ended
+_TIMELESS = (Hole, Ended)
 
 
 @dataclass(slots=True)
@@ -103,10 +104,9 @@ class History:
         """Keep what has just happened in a source."""
         past = self._sources.pop(source, None) or _Past()
         self._sources[source] = past  # the last one is the one that was heard last
-        frames = past.frames.take(moment) if isinstance(moment, Tracked) else past.frames.flush()
-        for frame in frames:
+        for frame in past.frames.take(moment) if isinstance(moment, Tracked) else past.frames.flush():
             self._keep(past, frame)
-        if not isinstance(moment, Hole | Ended):
+        if not isinstance(moment, _TIMELESS):
             if moment.t + past.ahead < past.now - CLOCK_RESET:  # a recording that is played again, a sensor's new clock
                 past.ahead = past.now - moment.t
             past.now = max(past.now, moment.t + past.ahead)

@@ -188,7 +188,7 @@ class PromptSet:
         # Without any background the best rival has nothing in common with the window: it scores the least there is.
         least = np.float32(0.0 if self._routed else -1.0)
         best = scale[:, prompts:].max(axis=1, keepdims=True) if self.background else least
-        margin = (scale[:, :prompts] - best).astype(np.float32)
+        margin = (scale[:, :prompts] - best).astype(np.float32, copy=False)
         return similarity[:, :prompts], probability[:, :prompts], margin
 
 

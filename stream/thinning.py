@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from stream.types import Tracked
 
 
@@ -19,29 +17,29 @@ class FrameThinner:
 
     def __init__(self, apart: int) -> None:
         self._apart = apart
-        self._kept: Tracked | None = None
         self._held: Tracked | None = None
+        self._kept_t: int | None = None
+        self._kept_ids: list[int] = []
+        self._held_ids: list[int] = []
 
     def take(self, frame: Tracked) -> list[Tracked]:
         """Take the next frame; gives the one before it, if that is to be kept."""
-        before = self.flush() if self._needed(frame) else []
-        self._held = frame
+        ids = frame.track_ids.tolist()
+        before = self.flush() if self._needed(frame.t, ids) else []
+        self._held, self._held_ids = frame, ids
         return before
 
     def flush(self) -> list[Tracked]:
         """The newest frame, unless it was given already: for whatever else happens after it."""
-        if self._held is None:
+        held = self._held
+        if held is None:
             return []
-        self._kept, self._held = self._held, None
-        return [self._kept]
+        self._kept_t, self._kept_ids, self._held = held.t, self._held_ids, None
+        return [held]
 
-    def _needed(self, frame: Tracked) -> bool:
-        kept, held = self._kept, self._held
-        if kept is None or held is None:
+    def _needed(self, t: int, ids: list[int]) -> bool:
+        """Whether the frame that is held back must be kept, as another one of this time and these tracks comes."""
+        if self._kept_t is None or self._held is None:
             return True
-        changes = not (_same(kept, held) and _same(held, frame))
-        return changes or frame.t < held.t or frame.t - kept.t > self._apart
-
-
-def _same(one: Tracked, other: Tracked) -> bool:
-    return np.array_equal(one.track_ids, other.track_ids)
+        changes = not self._kept_ids == self._held_ids == ids
+        return changes or t < self._held.t or t - self._kept_t > self._apart

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from stream.bench.figures import Curve, Line, Result
+from stream.bench.figures import Curve, Line, Result, Spread
 from stream.bench.report import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BLUE, GREY = "#2b6cb0", "#718096"
+HEADROOM = 1.08
+"""How far an axis from 0 goes, as a share of the highest point."""
 Panel = tuple[str, "Callable[[Axes], None]"]
 
 
@@ -21,9 +23,7 @@ def picture(report: Report) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    panels = [panel for name, result in report.benches.items() for panel in _panels(name, result)]
-    if report.ratios:
-        panels.append(("peers, times as long as ours", lambda axes: _ratios(axes, report)))
+    panels = panels_of(report)
     columns = min(3, max(1, len(panels)))
     rows = max(1, -(-len(panels) // columns))
     figure = Figure(figsize=(5 * columns, 3.4 * rows), layout="constrained")
@@ -39,12 +39,25 @@ def picture(report: Report) -> bytes:
     return file.getvalue()
 
 
+def panels_of(report: Report) -> list[Panel]:
+    """The title of each panel, no two the same, and what draws it."""
+    panels = [panel for name, result in report.benches.items() for panel in _panels(name, result)]
+    peers = {name: one for name, one in report.ratios.items() if name != "replay_to_real_time"}
+    if peers:
+        panels.append(("peers, times as long as ours", lambda axes: _ratios(axes, peers)))
+    return panels
+
+
 def _panels(bench: str, result: Result) -> list[Panel]:
     """Curves of the same axes share a panel."""
     shared: dict[tuple[str, str], dict[str, Curve]] = {}
     for name, one in (result.curves | result.lines).items():
         shared.setdefault((one.x, one.y), {})[name] = one
-    return [(bench, lambda axes, curves=curves: _curves(axes, curves)) for curves in shared.values()]  # type: ignore[misc]
+    panels: list[Panel] = []
+    for (x, y), curves in shared.items():
+        title = next(iter(curves)) if len(curves) == 1 else f"{y} by {x}"
+        panels.append((f"{bench}: {title}", lambda axes, curves=curves: _curves(axes, curves)))  # type: ignore[misc]
+    return panels
 
 
 def _curves(axes: Axes, curves: dict[str, Curve]) -> None:
@@ -53,19 +66,29 @@ def _curves(axes: Axes, curves: dict[str, Curve]) -> None:
     axes.set_xlabel(one.x)
     axes.set_ylabel(one.y)
     if all(isinstance(one, Line) for one in curves.values()):
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, HEADROOM * max(y for one in curves.values() for _, y in one.points) or 1.0)
     else:
+        from matplotlib.ticker import LogFormatter
+
         axes.set_xscale("log")
         axes.set_yscale("log")
-    axes.legend(fontsize=7, frameon=False)
+        at = sorted({x for one in curves.values() for x, _ in one.points})
+        axes.set_xticks(at, [f"{x:g}" for x in at], minor=False)
+        axes.set_xticks([], minor=True)
+        axes.yaxis.set_major_formatter(LogFormatter())
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.4)))
+    if len(curves) > 1:
+        axes.legend(fontsize=7, frameon=False)
 
 
-def _ratios(axes: Axes, report: Report) -> None:
-    ratios = [(name, one) for name, one in report.ratios.items() if name != "replay_to_real_time"]
-    for row, (_, one) in enumerate(ratios):
+def _ratios(axes: Axes, ratios: dict[str, Spread]) -> None:
+    from matplotlib.ticker import LogFormatter
+
+    for row, one in enumerate(ratios.values()):
         axes.plot([one.min, one.max], [row, row], color=GREY, linewidth=3)
         axes.plot(one.median, row, "o", color=BLUE)
-    axes.set_yticks(range(len(ratios)), [name.replace("_", " ") for name, _ in ratios], fontsize=6)
+    axes.set_yticks(range(len(ratios)), [name.replace("_", " ") for name in ratios], fontsize=6)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(LogFormatter())
     axes.invert_yaxis()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from stream.events.machine import Machine
 from stream.events.permit import Permit
+from stream.events.person import Key, Person
 from stream.events.presence import Presence, heirs
 from stream.events.settings import EventSettings, Rule, rule_of
 from stream.events.suppression import Suppressions
@@ -16,29 +18,6 @@ from stream.types import NANOSECONDS, EndReason, Event, Scores, Tracked
 
 if TYPE_CHECKING:
     from stream.prompts import Prompt
-
-_Key = tuple[bool, str]
-"""Whether it is a judged rule or a prompt, and its name."""
-
-
-@dataclass(slots=True)
-class _Person:
-    """One track, or the scene of a source.
-
-    Attributes:
-        presence: None of whom no frame told: the scene, and everyone where only scores are known.
-        lost: the tracker has given the track up; its events wait for an heir.
-    """
-
-    presence: Presence | None = None
-    lost: bool = False
-    machines: dict[_Key, Machine] = field(default_factory=dict)
-
-    def busy(self, t: int) -> bool:
-        return any(machine.busy(t) for machine in self.machines.values())
-
-    def close(self, reason: EndReason, t: int | None = None) -> list[Event]:
-        return [event for machine in self.machines.values() for event in machine.close(reason, t)]
 
 
 class EventEngine:
@@ -72,9 +51,8 @@ class EventEngine:
         self._awaits = awaits or (lambda _source, _track: False)
         self.suppressions = Suppressions()
         self._salt = salt
-        self._settings = settings
-        self._rules = tuple(rule_of(prompt, settings) for prompt in prompts)
-        self._people: dict[str, dict[int, _Person]] = {}
+        self._adopt(settings, [rule_of(prompt, settings) for prompt in prompts])
+        self._people: dict[str, dict[int, Person]] = {}
         self._passes: Counter[str] = Counter()
         """How often a source ended: should it begin again at time 0, its scene's events get other ids."""
 
@@ -83,54 +61,69 @@ class EventEngine:
         """How many starts were withheld, by reason."""
         return self.suppressions.by_reason()
 
-    @property
-    def _grace(self) -> int:
-        return round(self._settings.grace_s * NANOSECONDS)
-
-    @property
-    def _wait(self) -> int:
-        return round(self._settings.handover_s * NANOSECONDS)
-
     def see(self, frame: Tracked) -> list[Event]:
         """Take a frame, before the scores of the windows that it completes.
 
         Tells who is there. New tracks take over from lost ones, and the events of those that nobody took over from end
         as their time is up. Who gives no frames gets no grace and no hand-over.
         """
-        people = self._people.setdefault(frame.source, {})
-        now = {
+        people = self._people.get(frame.source)
+        if people is None:
+            people = self._people[frame.source] = {}
+        now = {track: body for body, track in enumerate(frame.track_ids.tolist())}
+        self.heirs = {} if people.keys() == now.keys() else self._find_heirs(frame, people, now)
+        events = []
+        for old, new in self.heirs.items():
+            people[new] = person = people.pop(old)
+            person.lost, person.presence = False, None  # that of the heir is set below
+            events += person.resume(frame.t, new)
+        for track, body in now.items():
+            shown = frame.joints[body], frame.confidence[body], frame.space
+            known = people.get(track)
+            if known is None:
+                people[track] = Person(Presence.of(frame.t, *shown))
+            elif known.presence is None:
+                known.presence = Presence.of(frame.t, *shown)
+            else:
+                known.presence.move(frame.t, *shown, self._grace)
+        for track in [track for track, person in people.items() if person.lost]:
+            if not self._awaited(frame.source, track, frame.t):
+                events += people.pop(track).close(EndReason.TRACK_LOST, frame.t)
+        return events
+
+    def _find_heirs(self, frame: Tracked, people: dict[int, Person], now: dict[int, int]) -> dict[int, int]:
+        """The new track that each lost one goes on as; `now` are the tracks of a frame, with the bodies' numbers."""
+        born = {
             track: Presence.of(frame.t, frame.joints[body], frame.confidence[body], frame.space)
-            for body, track in enumerate(frame.track_ids.tolist())
+            for track, body in now.items()
+            if track not in people
         }
-        born = {track: presence for track, presence in now.items() if track not in people}
+        if not born:
+            return {}
         lost = {
             track: person.presence
             for track, person in people.items()
             if track not in now and self._awaited(frame.source, track, frame.t) and person.presence is not None
         }
-        events = []
-        self.heirs = heirs(lost, born, self._settings.handover_m) if lost and born else {}
-        for old, new in self.heirs.items():
-            people[new] = person = people.pop(old)
-            person.lost, person.presence = False, now[new]
-            events += [event for machine in person.machines.values() for event in machine.resume(frame.t, new)]
-        for track, presence in now.items():
-            person = people.setdefault(track, _Person())
-            if person.presence is None:
-                person.presence = presence
-            elif person.presence is not presence:
-                person.presence.move(presence, self._grace)
-        for track, person in list(people.items()):
-            if person.lost and not self._awaited(frame.source, track, frame.t):
-                events += people.pop(track).close(EndReason.TRACK_LOST, frame.t)
-        return events
+        return heirs(lost, born, self._settings.handover_m)
 
     def push(self, scores: Scores) -> list[Event]:
-        """Add the scores of one window; windows of a track come in the order of their times."""
+        """Add the scores of one window; windows of a track come in the order of their times.
+
+        Of many prompts most are below `exit` and have nothing begun: these cost nothing.
+        """
+        source, track, t = scores.source, scores.track, scores.t
+        person = self._person(source, track)
+        columns: Sequence[int] = np.flatnonzero(scores.probability >= self._exits).tolist()
+        if person.rules is not self._rules:
+            columns, person.rules = range(len(self._rules)), self._rules
+        elif person.awake:
+            awake = (self._columns[key] for key in person.awake if key in self._columns)
+            columns = sorted({*columns, *awake})
         events = []
-        for k, rule in enumerate(self._rules):
-            probability, margin = float(scores.probability[k]), float(scores.margin[k])
-            events += self._step((False, rule.name), rule, scores.source, scores.track, scores.t, probability, margin)
+        for k in columns:
+            rule, probability, margin = self._rules[k], float(scores.probability[k]), float(scores.margin[k])
+            events += self._step(person, (False, rule.name), rule, source, track, t, probability, margin)
         return events
 
     def judge(self, rule: Rule, source: str, track: int, t: int, score: float, margin: float = 0.0) -> list[Event]:
@@ -143,14 +136,13 @@ class EventEngine:
             score: 0..1.
             margin: as of prompts; without effect as long as the rule asks for none.
         """
-        return self._step((True, rule.name), rule, source, track, t, score, margin)
+        person = self._person(source, track)
+        return self._step(person, (True, rule.name), rule, source, track, t, score, margin)
 
     def abstain(self, source: str, track: int, t: int) -> list[Event]:
         """Add a window that saw too little to be scored: it holds nothing up and starts nothing."""
         person = self._people.get(source, {}).get(track)
-        if person is None:
-            return []
-        return [event for machine in person.machines.values() for event in machine.abstain(t, self._wait)]
+        return [] if person is None else person.abstain(t, self._wait)
 
     def interrupt(self, source: str, track: int) -> list[Event]:
         """A track is seen again after a hole for which its windows begin anew; comes after the frame.
@@ -162,9 +154,9 @@ class EventEngine:
             return []
         presence = person.presence
         if presence is not None and presence.hole <= self._wait:
-            return [event for machine in person.machines.values() for event in machine.resume(presence.seen, track)]
+            return person.resume(presence.seen, track)
         events = person.close(EndReason.GAP)
-        person.machines.clear()
+        person.clear()
         return events
 
     def end_track(self, source: str, track: int, reason: EndReason) -> list[Event]:
@@ -195,32 +187,50 @@ class EventEngine:
 
         `settings` are other general settings, too.
         """
-        self._settings = settings or self._settings
-        rules = {prompt.name: rule_of(prompt, self._settings) for prompt in prompts}
+        settings = settings or self._settings
+        rules = {prompt.name: rule_of(prompt, settings) for prompt in prompts}
+        self._adopt(settings, list(rules.values()))
         events = []
-        for machines in self._machines():
-            for judged, name in list(machines):
+        for person in self._everybody():
+            person.rules = None
+            for judged, name in list(person.machines):
                 if judged:
                     continue
                 if name in rules:
-                    machines[judged, name].follow(rules[name])
+                    person.machines[judged, name].follow(rules[name])
                 else:
-                    events += machines.pop((judged, name)).close(EndReason.PROMPT_REMOVED)
-        self._rules = tuple(rules.values())
+                    events += person.remove((judged, name)).close(EndReason.PROMPT_REMOVED)
         return events
 
     def retire(self, name: str) -> list[Event]:
         """Judge a rule no more: end its open events."""
-        ended = (machines.pop((True, name)) for machines in self._machines() if (True, name) in machines)
+        key = True, name
+        ended = [person.remove(key) for person in self._everybody() if key in person.machines]
         return [event for machine in ended for event in machine.close(EndReason.PROMPT_REMOVED)]
 
     def open_events(self, source: str, track: int) -> list[Event]:
         """The last state of each event of a track that has not ended, whether it was told or not."""
         person = self._people.get(source, {}).get(track)
-        return [] if person is None else [machine.event for machine in person.machines.values() if machine.event]
+        return [] if person is None else [machine.event for machine in person.awake.values() if machine.event]
 
-    def _machines(self) -> Iterator[dict[_Key, Machine]]:
-        return (person.machines for people in self._people.values() for person in people.values())
+    def _adopt(self, settings: EventSettings, rules: Sequence[Rule]) -> None:
+        self._settings = settings
+        self._grace, self._wait = (round(s * NANOSECONDS) for s in (settings.grace_s, settings.handover_s))
+        self._rules = tuple(rules)
+        self._columns: dict[Key, int] = {(False, rule.name): k for k, rule in enumerate(rules)}
+        self._exits = np.array([rule.settings.exit for rule in rules], np.float64)
+
+    def _everybody(self) -> Iterator[Person]:
+        return (person for people in self._people.values() for person in people.values())
+
+    def _person(self, source: str, track: int) -> Person:
+        people = self._people.get(source)
+        if people is None:
+            people = self._people[source] = {}
+        person = people.get(track)
+        if person is None:
+            person = people[track] = Person()
+        return person
 
     def _awaited(self, source: str, track: int, t: int) -> bool:
         """Whether an heir of someone who is not seen would take anything over."""
@@ -229,8 +239,9 @@ class EventEngine:
             return False
         return person.busy(t) or self._awaits(source, track)
 
-    def _step(self, key: _Key, rule: Rule, source: str, track: int, t: int, score: float, margin: float) -> list[Event]:
-        person = self._people.setdefault(source, {}).setdefault(track, _Person())
+    def _step(
+        self, person: Person, key: Key, rule: Rule, source: str, track: int, t: int, score: float, margin: float
+    ) -> list[Event]:
         machine = person.machines.get(key)
         if machine is None:
             passed = self._passes[source]
@@ -241,4 +252,6 @@ class EventEngine:
         asked = self.permit is not None and score >= rule.settings.exit
         refusal = self.permit.check(rule.name, source, track, t) if self.permit is not None and asked else None
         grace = person.presence is not None and not person.presence.settled(t, self._grace)
-        return machine.step(t, score, margin, grace=grace, refusal=refusal)
+        events = machine.step(t, score, margin, grace=grace, refusal=refusal)
+        person.stepped(key, machine)
+        return events

@@ -150,6 +150,15 @@ class Machine:
         return [] if self.event is None else [self._end(self.event, t, reason)]
 
     @property
+    def idle(self) -> bool:
+        """Whether a window below `exit` would change nothing that anyone could ever tell.
+
+        That scores were awaited after a hole matters only to what has begun, and a cool-down only to what begins.
+        """
+        begun = self._recent or self._counted or self._spent
+        return self.event is None and self._pending is None and not begun
+
+    @property
     def _begun(self) -> bool:
         """Whether one of the last windows reached `enter` by its score."""
         return any(mark.reached and mark.forbidden != Withheld.COVERAGE for mark in self._recent)

@@ -23,24 +23,20 @@ class Presence:
         since: when it appeared, or appeared again after a hole longer than the grace, in ns.
         seen: when it was last seen, in ns.
         hole: for how long it had not been seen then, in ns.
-        place: (3,) its pelvis, or the middle of what is seen of it.
-        metre: a metre in units of `place`.
+        joints, confidence, space: (V, 3), (V,), as it was last seen; at least one joint is.
     """
 
     since: int
     seen: int
     hole: int
-    place: Float32Array
-    metre: float
+    joints: Float32Array
+    confidence: Float32Array
+    space: Space
 
     @classmethod
     def of(cls, t: int, joints: Float32Array, confidence: Float32Array, space: Space) -> Self:
         """That of a body (V, 3), confidence (V,), which appears at time t; at least one joint is seen."""
-        place = joints[SPINE_BASE] if confidence[SPINE_BASE] > 0 else joints[confidence > 0].mean(axis=0)
-        if space is Space.CAMERA3D:
-            return cls(t, t, 0, place, 1.0)
-        height = float(np.linalg.norm(np.ptp(joints[confidence > 0], axis=0))) / _HEIGHT_M
-        return cls(t, t, 0, place, height or 1.0)
+        return cls(t, t, 0, joints, confidence, space)
 
     @classmethod
     def within(cls, frame: Tracked, track: int) -> Self:
@@ -48,12 +44,26 @@ class Presence:
         body = frame.track_ids.tolist().index(track)
         return cls.of(frame.t, frame.joints[body], frame.confidence[body], frame.space)
 
-    def move(self, new: Self, grace: int) -> None:
-        """It is seen again, as `new` says; `grace` in ns."""
-        self.hole = new.seen - self.seen
+    @property
+    def place(self) -> Float32Array:
+        """(3,) its pelvis, or the middle of what is seen of it."""
+        seen = self.confidence > 0
+        place: Float32Array = self.joints[SPINE_BASE] if seen[SPINE_BASE] else self.joints[seen].mean(axis=0)
+        return place
+
+    @property
+    def metre(self) -> float:
+        """A metre in units of `place`."""
+        if self.space is Space.CAMERA3D:
+            return 1.0
+        return float(np.linalg.norm(np.ptp(self.joints[self.confidence > 0], axis=0))) / _HEIGHT_M or 1.0
+
+    def move(self, t: int, joints: Float32Array, confidence: Float32Array, space: Space, grace: int) -> None:
+        """It is seen again, now so; `grace` in ns."""
+        self.hole = t - self.seen
         if self.hole > grace:
-            self.since = new.seen
-        self.seen, self.place, self.metre = new.seen, new.place, new.metre
+            self.since = t
+        self.seen, self.joints, self.confidence, self.space = t, joints, confidence, space
 
     def settled(self, t: int, grace: int) -> bool:
         """Whether at time t it had been there for `grace` ns and seen in the last of them, as it always was for 0."""
@@ -63,9 +73,11 @@ class Presence:
 def heirs(lost: Mapping[int, Presence], born: Mapping[int, Presence], gate_m: float) -> dict[int, int]:
     """The new track that each lost one goes on as, the nearest pairs first; beyond the gate it is somebody else."""
     pairs = []
+    firsts = {new: first.place for new, first in born.items()}
     for old, last in lost.items():
-        for new, first in born.items():
-            distance = float(np.linalg.norm(first.place - last.place)) / last.metre
+        place, metre = last.place, last.metre
+        for new, first in firsts.items():
+            distance = float(np.linalg.norm(first - place)) / metre
             if distance <= gate_m:
                 pairs.append((distance, old, new))
     found: dict[int, int] = {}

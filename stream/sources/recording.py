@@ -62,7 +62,12 @@ _HEADER = struct.Struct("<8sHH")
 _CRC = struct.Struct("<I")
 _RECORD = struct.Struct("<II")
 _FRAME = struct.Struct("<BBHHHHqq")
+_BEFORE = struct.Struct("<BBHHHH")
+_SEQ = struct.Struct("<q")
+_TIME = struct.Struct("<q")
+"""The three parts of `_FRAME`."""
 _FRAME_KIND = 1
+_INT64, _FLOAT32 = np.dtype("<i8"), np.dtype("<f4")
 _SPACES = (Space.CAMERA3D, Space.IMAGE2D)
 
 _log = logging.getLogger(__name__)
@@ -99,10 +104,10 @@ class RecordingWriter:
         Raises:
             PosewireError: the disk is full, or the frame's arrays do not fit together or are too large.
         """
-        payload = _pack(frame)
-        if len(payload) > MAX_PAYLOAD:
-            raise PosewireError(f"{self.path}: a frame of {len(payload)} bytes; expected at most {MAX_PAYLOAD}")
-        self._put(_record(payload))
+        packed = pack_frame(frame)
+        if packed.size > MAX_PAYLOAD:
+            raise PosewireError(f"{self.path}: a frame of {packed.size} bytes; expected at most {MAX_PAYLOAD}")
+        self._put(b"".join(packed.record(frame.seq)))
         self.records += 1
         if self.records % FLUSH_EVERY == 0:
             self._flush()
@@ -145,20 +150,35 @@ class RecordingWriter:
             raise PosewireError(f"{self.path}: cannot be written ({error.strerror})") from None
 
 
-def pack_recording(frames: Iterable[SkeletonFrame], most: int) -> bytes:
-    """A recording of frames, as the bytes of its file; where it would have more than `most` the rest is left out.
+class PackedFrame:
+    """A frame as recordings hold it, but for its number: what is in several of them is packed once. See `pack_frame`.
 
-    Raises:
-        PosewireError: a frame's arrays do not fit together.
+    Attributes:
+        t: its capture time in ns.
+        size: bytes of its record's payload.
     """
+
+    __slots__ = ("_after", "_before", "size", "t")
+
+    def __init__(self, t: int, before: bytes, after: bytes) -> None:
+        self.t, self._before, self._after = t, before, after
+        self.size = len(before) + _SEQ.size + len(after)
+
+    def record(self, seq: int) -> tuple[bytes, bytes]:
+        """Its record, in two parts, as that of the frame of this number."""
+        start = self._before + _SEQ.pack(seq)
+        return _RECORD.pack(self.size, zlib.crc32(self._after, zlib.crc32(start))) + start, self._after
+
+
+def pack_recording(frames: Iterable[PackedFrame], most: int) -> bytes:
+    """A recording of frames, numbered from 0, as the bytes of its file; frames that go beyond `most` are left out."""
     parts = [_head()]
     size = len(parts[0])
-    for frame in frames:
-        record = _record(_pack(frame))
-        size += len(record)
+    for seq, frame in enumerate(frames):
+        size += _RECORD.size + frame.size
         if size > most:
             break
-        parts.append(record)
+        parts += frame.record(seq)
     return b"".join(parts)
 
 
@@ -183,11 +203,12 @@ def _head() -> bytes:
     return head + _CRC.pack(zlib.crc32(head))
 
 
-def _record(payload: bytes) -> bytes:
-    return _RECORD.pack(len(payload), zlib.crc32(payload)) + payload
+def pack_frame(frame: SkeletonFrame) -> PackedFrame:
+    """Pack a frame; its number is asked for when it is put into a recording.
 
-
-def _pack(frame: SkeletonFrame) -> bytes:
+    Raises:
+        PosewireError: its arrays do not fit together, or are too large.
+    """
     m, v = frame.confidence.shape
     if frame.joints.shape != (m, v, 3) or frame.track_ids.shape != (m,):
         raise PosewireError(
@@ -200,17 +221,16 @@ def _pack(frame: SkeletonFrame) -> bytes:
             f"frame {frame.seq} of {frame.source[:40]}: expected at most {MAX_BODIES} bodies, and at most 65535 joints "
             "and bytes a name"
         )
-    space = _SPACES.index(frame.space)
-    return b"".join(
-        (
-            _FRAME.pack(_FRAME_KIND, space, m, v, len(source), len(name), frame.seq, frame.t),
-            source,
-            name,
-            frame.track_ids.astype("<i8").tobytes(),
-            frame.joints.astype("<f4").tobytes(),
-            frame.confidence.astype("<f4").tobytes(),
-        )
+    before = _BEFORE.pack(_FRAME_KIND, _SPACES.index(frame.space), m, v, len(source), len(name))
+    after = (
+        _TIME.pack(frame.t),
+        source,
+        name,
+        frame.track_ids.astype(_INT64, copy=False).tobytes(),
+        frame.joints.astype(_FLOAT32, copy=False).tobytes(),
+        frame.confidence.astype(_FLOAT32, copy=False).tobytes(),
     )
+    return PackedFrame(frame.t, before, b"".join(after))
 
 
 class RecordingSource(RecordedSource):

@@ -6,10 +6,10 @@ import pytest
 from cosine_head import Cosine, cosine_head
 from torch import Tensor
 
-from models.heads import BankHead, Trust, columns_of, familiarity
+from models.heads import SMALLEST_AVERAGE, BankHead, Trust, columns_of, familiarity
 from models.method_head import MethodHead
 from models.methods import Matcher
-from models.routing import likeness, shares
+from models.routing import TEMPERATURE, likeness, shares
 
 TRUST = Trust((0.2, 0.8), (0.0, 1.0), unknown_below=0.5)
 A, B, C = np.eye(8, dtype=np.float32)[:3]
@@ -37,6 +37,35 @@ def test_a_prompt_is_as_likely_as_the_actions_that_mean_it(head: BankHead) -> No
     np.testing.assert_allclose(similarity[3], 0)
     # What the surer vocabulary says; none is trusted with what it has nothing like.
     np.testing.assert_allclose(probability, [[1, 0, 0], [0, 1, 1], [1, 0.5, 0], [0, 0, 0]], atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_scores_are_those_of_the_plain_formula(seed: int) -> None:
+    """With the actions of a vocabulary together or scattered, in one vocabulary or three."""
+    rng = np.random.default_rng(seed)
+    vocabulary = [np.repeat([0, 1, 2], [6, 3, 4]), rng.integers(0, 3, 13), np.zeros(13, int), np.arange(13) % 2][seed]
+    means, texts = (np.stack([unit(v) for v in rng.normal(size=(n, 8)) + 1]) for n in (13, 9))
+    posterior = rng.dirichlet(np.ones(13), 5).astype(np.float32)
+    head = BankHead(tuple(v[None] for v in means), vocabulary, TRUST, posterior.mean(axis=0))
+    cosine = texts @ means.T
+    share = shares(cosine)
+    most = sum(np.where(vocabulary == v, share, 0).max(axis=1) for v in np.unique(vocabulary))
+    claims = []
+    for v in np.unique(vocabulary):
+        of_it = np.where(vocabulary == v, cosine, -np.inf)
+        nearest = of_it.max(axis=1, keepdims=True)
+        claims.append(posterior @ (np.exp((of_it - nearest) / TEMPERATURE) * TRUST.weight(nearest)).T)
+    columns = [v[None] for v in texts]
+    similarity, probability = head.scorer(columns)(np.pad(posterior, ((0, 0), (0, 3))))
+    np.testing.assert_allclose(similarity, posterior @ (share / most[:, None]).T, atol=1e-6)
+    np.testing.assert_allclose(probability, np.max(claims, axis=0), atol=1e-6)
+    np.testing.assert_allclose(head.usual(columns), similarity.mean(axis=0) + SMALLEST_AVERAGE, atol=1e-6)
+    assert similarity.dtype == probability.dtype == head.usual(columns).dtype == np.float32
+
+
+def test_sums_of_rounded_numbers_are_no_more_than_one(head: BankHead) -> None:
+    similarity, probability = head.scorer([A[None], C[None]])(np.array([[1 + 1e-6, 0, 1 + 1e-6, 0]], np.float32))
+    np.testing.assert_array_equal((similarity[0, 0], probability[0, 0]), (1, 1))
 
 
 def test_a_prompt_far_from_all_known_actions_is_not_believed(head: BankHead) -> None:

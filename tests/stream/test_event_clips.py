@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from poses import person
 
 from stream.event_clips import LEAD_S, LONGEST_S, MAX_BYTES, ClipKeeper
-from stream.sources.recording import RecordingSource
+from stream.sources.recording import RecordingSource, RecordingWriter
 from stream.types import NANOSECONDS, Clip, EndReason, Event, EventKind, Phase, Severity, SkeletonFrame, Space, Tracked
 
 FPS = 10
@@ -82,6 +83,31 @@ def test_a_long_event_is_cut_and_has_no_end(tmp_path: Path) -> None:
     assert found[-1].t - found[0].t == LONGEST_S * NANOSECONDS
     assert clip.event.t_end is None
     assert keeper.take(event(Phase.END, 10, 100, 99, EndReason.BELOW_EXIT)) == []
+
+
+def test_clips_that_share_frames_are_the_recordings_that_a_writer_makes(tmp_path: Path) -> None:
+    keeper = ClipKeeper("m")
+    moments = [tracked(number / FPS, people=number % 3) for number in range(1, 200)]
+    clips: list[Clip] = []
+    for number, moment in enumerate(moments):
+        clips += keeper.take(moment)
+        if number in (20, 50, 55):
+            start = event(Phase.START, moment.t / NANOSECONDS - 1, moment.t / NANOSECONDS)
+            clips += keeper.take(replace(start, id=f"e{number}"))
+        if number == 120:
+            end = event(Phase.END, 4, moment.t / NANOSECONDS, moment.t / NANOSECONDS, EndReason.BELOW_EXIT)
+            clips += keeper.take(replace(end, id="e50"))
+    clips += keeper.end_all()
+    assert [clip.event.id for clip in clips] == ["e50", "e20", "e55"]
+    lasts = {"e50": moments[120].t + NANOSECONDS}
+    for clip in clips:
+        first, last = clip.event.t_start - round(LEAD_S * NANOSECONDS), lasts.get(clip.event.id, moments[-1].t)
+        wanted = [one for one in moments if first <= one.t <= last]
+        with RecordingWriter(path := tmp_path / clip.event.id) as writer:
+            for seq, one in enumerate(wanted):
+                arrays = one.joints, one.confidence, one.track_ids
+                writer.write(SkeletonFrame(one.source, seq, one.t, "kinect_v2", *arrays, one.space))
+        assert clip.recording == path.read_bytes()
 
 
 def test_a_crowd_is_cut_off_at_some_bytes(tmp_path: Path) -> None:

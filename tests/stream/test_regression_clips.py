@@ -10,14 +10,14 @@ import pytest
 from poses import frame, person
 
 from stream.regression_clips import ClipError, RegressionClip, read, save
-from stream.sources.recording import pack_recording
+from stream.sources.recording import pack_frame, pack_recording
 from stream.types import NANOSECONDS
 
 CLIP = RegressionClip(
     event="01K6Z0T3V8M4S8Q4M2N1C5R7XA", kind="action", source="cam", name="fall", prompt="a person falls", t_start=1.0,
     t_end=2.5, peak=0.9, model="0" * 64, note="tied their shoes", filed="2026-11-22T10:00:00+00:00",
 )  # fmt: skip
-RECORDING = pack_recording([frame(n * NANOSECONDS // 30, person(), seq=n) for n in range(30)], 1 << 20)
+RECORDING = pack_recording([pack_frame(frame(n * NANOSECONDS // 30, person())) for n in range(30)], 1 << 20)
 
 
 def test_what_is_filed_is_read_again(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_an_event_is_filed_once_unless_forced(tmp_path: Path) -> None:
         ({"name": "a/b"}, RECORDING, "expected 1 to 64 of the characters"),
         ({}, RECORDING[:-40] + b"x" * 40, "its joints are damaged"),
         ({}, b"", "its joints are damaged"),
-        ({}, pack_recording([frame(0), frame(1)], 1 << 20), "nobody is in its joints"),
+        ({}, pack_recording([pack_frame(frame(0)), pack_frame(frame(1))], 1 << 20), "nobody is in its joints"),
     ],
 )
 def test_what_cannot_be_used_is_not_filed(tmp_path: Path, changes: dict, recording: bytes, message: str) -> None:

@@ -45,6 +45,31 @@ def test_a_pause_of_the_source_stays_as_long_as_it_was() -> None:
     assert [moment.t // unit for _, moment in history.moments()] == [0, 9, 19, 40, 40]
 
 
+@given(st.lists(st.tuples(st.integers(-2, 8), st.sets(st.integers(0, 1)), st.booleans()), max_size=60))
+def test_a_frame_stays_where_the_one_before_or_after_it_tells_something_else(
+    steps: list[tuple[int, set[int], bool]],
+) -> None:
+    """What the class says, frame by frame: of frames that come with flushes between them, and clocks that go back."""
+    thinner, t = FrameThinner(10), 20
+    last: Tracked | None = None  # that was kept
+    held: Tracked | None = None
+    for step, ids, flushed in steps:
+        t += step
+        frame = tracked(t, *sorted(ids))
+        stays = held is not None and (
+            last is None
+            or list(last.track_ids) != list(held.track_ids)
+            or list(held.track_ids) != list(frame.track_ids)
+            or frame.t < held.t
+            or frame.t - last.t > 10
+        )
+        assert thinner.take(frame) == ([held] if stays else [])
+        last, held = held if stays else last, frame
+        if flushed:
+            assert thinner.flush() == [frame]
+            last, held = frame, None
+
+
 @given(st.lists(st.tuples(st.integers(1, 30), st.sets(st.integers(0, 2))), min_size=1, max_size=60))
 def test_thinned_pauses_are_no_longer_than_before(steps: list[tuple[int, set[int]]]) -> None:
     times = np.cumsum([step for step, _ in steps]).tolist()

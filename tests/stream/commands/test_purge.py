@@ -32,7 +32,7 @@ from stream.regression_clips import RegressionClip
 from stream.regression_clips import save as save_clip
 from stream.security.key_ring import KeyRing
 from stream.sifting import erase_messages
-from stream.sources.recording import RecordingWriter, pack_recording
+from stream.sources.recording import RecordingWriter, pack_frame, pack_recording
 from stream.stored import CATEGORIES, inventory
 from stream.topics import Kind
 from stream.types import NANOSECONDS, Event, EventKind, Phase, Severity
@@ -95,7 +95,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (state / "sinks" / "home.cursor.corrupt").write_text("{")
     letter = {"t": time.time() - 10 * DAY, "id": "1", "topic": "alarm/cam1/weep/", "why": "404", "message": SECRET}
     (state / "sinks" / "home.dead.ndjson").write_bytes(msgspec.json.encode(letter) + b"\n")
-    save_clip(tmp_path / "regressions", CLIP, pack_recording(FRAMES, 1 << 20))
+    save_clip(tmp_path / "regressions", CLIP, pack_recording(map(pack_frame, FRAMES), 1 << 20))
     save_examples(tmp_path / "examples", Examples("weep", SECRET, "info", digest, np.eye(2, 8, dtype=np.float32)))
     OnlinePrototypes(2, 8).save(tmp_path / "prototypes.safetensors", digest)
     for path in (tmp_path / "n.safetensors", state / "normal.safetensors"):

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from stream.events import EventEngine, EventSettings, Rule
 from stream.prompts import Prompt
-from stream.types import NANOSECONDS, NO_TRACK, EndReason, Event, EventKind, Phase, Severity
+from stream.types import NANOSECONDS, NO_TRACK, EndReason, Event, EventKind, Phase, Scores, Severity
 
 PROMPTS = {name: Prompt(name, f"a person does {name}", Severity.ALERT) for name in ("fall", "wave")}
 HIGH = st.sampled_from([0.0, 0.35, 0.7, 0.9, 1.0])
@@ -33,6 +33,15 @@ class Gate:
         return self.reason if name == "fall" else None
 
 
+class Plain(EventEngine):
+    """Goes through all prompts with each window, whether they have anything begun or not."""
+
+    def push(self, scores: Scores) -> list[Event]:
+        for person in self._everybody():
+            person.rules = None
+        return super().push(scores)
+
+
 @dataclass
 class Body:
     x: float
@@ -40,12 +49,15 @@ class Body:
 
 
 class Life(RuleBasedStateMachine):
-    """One camera as the pipeline tells of it, and a second engine that is told the same."""
+    """One camera as the pipeline tells of it, and a second, plain engine that is told the same."""
 
     def __init__(self) -> None:
         super().__init__()
         self.gates = [Gate(), Gate()]
-        self.engines = [EventEngine(list(PROMPTS.values()), SETTINGS, permit=gate) for gate in self.gates]
+        kinds = EventEngine, Plain
+        self.engines = [
+            kind(list(PROMPTS.values()), SETTINGS, permit=gate) for kind, gate in zip(kinds, self.gates, strict=True)
+        ]
         self.watched = list(PROMPTS)
         self.t = 0
         self.born = 0

@@ -31,13 +31,13 @@ from stream.regression_clips import ClipError, RegressionClip, read, save
 from stream.report import ReportBuilder
 from stream.security.key_ring import KeyRing
 from stream.sinks import LineFile
-from stream.sources.recording import RecordingWriter, pack_recording
+from stream.sources.recording import RecordingWriter, pack_frame, pack_recording
 from stream.topics import TopicError, check_name
 from stream.types import NANOSECONDS
 
 HOSTILE = ["../x", "a/b", "/etc/passwd", "a\0b", "..\\x", "a\nb", "", "x" * 65, "é", "a b", "~/x"]
 CLIP = RegressionClip("01K6Z0", "action", "cam", "fall", "a person falls", 1.0, 2.5, 0.9, "0" * 64, "", "")
-RECORDING = pack_recording([frame(n * NANOSECONDS // 30, person(), seq=n) for n in range(3)], 1 << 20)
+RECORDING = pack_recording([pack_frame(frame(n * NANOSECONDS // 30, person())) for n in range(3)], 1 << 20)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
