@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -13,15 +14,17 @@ MAX_LATE_S = 1.0
 """A frame further back in time than this is a clock that started anew, not a frame that came late."""
 PACE_STEP_S, PACE_STEPS, PACE_MIN_S = 0.1, 50, 2.0
 """How fast it goes is looked at in steps of this length or more, over so many of them, but not over less time."""
+_MAX_LATE, _MAX_GAP = MAX_LATE_S * NANOSECONDS, MAX_GAP_S * NANOSECONDS
 
 
 @dataclass(slots=True)
 class _Clock:
-    """One source's clock: its time `t` belongs to the moment `now`."""
+    """One source's clock: its time `t` belongs to the moment `now`; `played` is its time so far without the jumps."""
 
     t: int
     now: float
     newest: int
+    played: int = 0
 
 
 class Pacer:
@@ -40,9 +43,9 @@ class Pacer:
     def __init__(self, speed: float | None) -> None:
         self._speed = speed
         self._clocks: dict[str, _Clock] = {}
-        self._played: dict[str, int] = {}
         self._most = 0
         self._steps: deque[tuple[float, float]] = deque(maxlen=PACE_STEPS)
+        self._next_step = -math.inf
         self.jumps = 0
 
     @property
@@ -60,26 +63,26 @@ class Pacer:
 
     def due(self, frame: SkeletonFrame, now: float) -> float:
         """Return in how many seconds a frame is due, 0 or more; `now` is in seconds of a clock that never jumps."""
-        wait = self._wait(frame, now)
-        if not self._steps or now - self._steps[-1][0] >= PACE_STEP_S:
+        wait = self._wait(frame.source, frame.t, now)
+        if now >= self._next_step:
+            self._next_step = now + PACE_STEP_S
             self._steps.append((now, self.media_s))
         return wait
 
-    def _wait(self, frame: SkeletonFrame, now: float) -> float:
-        clock = self._clocks.get(frame.source)
+    def _wait(self, source: str, t: int, now: float) -> float:
+        clock = self._clocks.get(source)
         if clock is None:
-            self._clocks[frame.source] = _Clock(frame.t, now, frame.t)
-            self._played[frame.source] = 0
+            self._clocks[source] = _Clock(t, now, t)
             return 0.0
-        step = frame.t - clock.newest
-        if not -MAX_LATE_S * NANOSECONDS <= step <= MAX_GAP_S * NANOSECONDS:
+        step = t - clock.newest
+        if not -_MAX_LATE <= step <= _MAX_GAP:
             self.jumps += 1
-            self._clocks[frame.source] = _Clock(frame.t, now, frame.t)
+            self._clocks[source] = _Clock(t, now, t, clock.played)
             return 0.0
         if step > 0:
-            clock.newest = frame.t
-            self._played[frame.source] += step
-            self._most = max(self._most, self._played[frame.source])
+            clock.newest = t
+            clock.played += step
+            self._most = max(self._most, clock.played)
         if self._speed is None:
             return 0.0
-        return max(0.0, clock.now + (frame.t - clock.t) / NANOSECONDS / self._speed - now)
+        return max(0.0, clock.now + (t - clock.t) / NANOSECONDS / self._speed - now)

@@ -20,6 +20,7 @@ from stream.bench.machine import resident_bytes
 from stream.bench.plan import BenchError
 from stream.messages import MAX_BODY, MessageError, decode
 from stream.structs import HeartbeatData
+from stream.topics import JOURNALED, Kind, prefix
 from stream.transport import connect, harden
 
 RECORDED_S = 60.0
@@ -27,6 +28,7 @@ HEARTBEAT_S = 0.25
 START_LIMIT_S = 60.0
 START_LIMIT_PER_CAMERA_S = 3.0
 STOP_LIMIT_S = 30.0
+HEARTBEAT = prefix(Kind.HEARTBEAT)
 CONFIG = """
 [node]
 name = "bench"
@@ -63,6 +65,9 @@ def write_config(folder: Path, cameras: int, people: int) -> Path:
 class Daemon:
     """What can be known of a running daemon. Use `running`.
 
+    From the first message on it listens as a subscriber does who wants to know of events, and reads heartbeats alone:
+    what it takes to look must not be taken from what is looked at.
+
     Args:
         process: the supervisor.
         folder: of its sockets.
@@ -85,7 +90,8 @@ class Daemon:
         self._socket = self._context.socket(zmq.SUB)
         harden(self._socket, send_high_water=10, receive_high_water=10_000, max_size=MAX_BODY)
         self._socket.setsockopt(zmq.RECONNECT_IVL, 20)
-        self._socket.setsockopt(zmq.SUBSCRIBE, b"")
+        for topic in (b"", HEARTBEAT, *map(prefix, JOURNALED)):
+            self._socket.setsockopt(zmq.SUBSCRIBE, topic)
         connect(self._socket, f"ipc://{folder}/e")
 
     def __enter__(self) -> Self:
@@ -106,13 +112,17 @@ class Daemon:
                 raise BenchError(f"the daemon ended by itself: {self._last_words()}")
             if not self._socket.poll(round(1000 * min(rest, 0.5))):
                 continue
-            try:
-                data = decode(self._socket.recv_multipart()).envelope.data
-            except MessageError as error:
-                raise BenchError(f"the daemon publishes what is no message: {error}") from error
+            parts = self._socket.recv_multipart()
             now = time.monotonic()
             if self.first_message is None:
                 self.first_message = now - self.began
+                self._socket.setsockopt(zmq.UNSUBSCRIBE, b"")
+            if not parts[0].startswith(HEARTBEAT):
+                continue
+            try:
+                data = decode(parts).envelope.data
+            except MessageError as error:
+                raise BenchError(f"the daemon publishes what is no message: {error}") from error
             if isinstance(data, HeartbeatData):
                 self.heartbeat, self.heard = data, now
                 if self.first_decided is None and "total" in data.latency_ms:

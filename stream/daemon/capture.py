@@ -17,18 +17,21 @@ from stream.config import Config
 from stream.config_file import parse_config
 from stream.config_sources import AzureKinectSource, FileSource, SourceEntry, VideoSource
 from stream.daemon.child import BEAT_S, LINGER_MS, REFUSED, Child, is_live
-from stream.daemon.links import renamed
 from stream.daemon.outlet import Outlet
+from stream.daemon.reader import Reader
 from stream.errors import PosewireError
 from stream.pace import Pacer
 from stream.secrets import guard_outputs
 from stream.sources.base import EndOfSource, Source, SourceHung, SourceTimeout
 from stream.sources.configured import configured_source
 from stream.sources.reconnecting import Reconnecting
-from stream.topics import MAX_NAME, slug
 
 HIGH_WATER = 4
 """Frames in ZeroMQ's own queue, which cannot drop the oldest."""
+AHEAD = 32
+"""Frames of a skeleton file that are read at once. A video's are not: their poses take time."""
+LOOK_S = 0.2
+"""Seconds between two looks at the orders and the reports while frames flow: less than `BEAT_S`."""
 REPORT_S = 1.0
 """Seconds between two reports on a source whose state stays as it is."""
 RETRY_S = 10.0
@@ -80,7 +83,8 @@ def _read(child: Child, entry: SourceEntry, config: Config, outlet: Outlet) -> s
     """
     try:
         with open_for_capture(entry, config) as source:
-            _pump(child, source, outlet, None if source.live else speed(entry))
+            reader = Reader(source, AHEAD if isinstance(entry, FileSource) else 1)
+            _pump(child, reader, outlet, None if source.live else speed(entry))
     except SourceHung:
         raise
     except PosewireError as error:
@@ -134,9 +138,10 @@ def _leave(child: Child, outlet: Outlet, source: str, fault: str) -> None:
 class _Reporter:
     """Reports how a source is: at once when that changes, and every `REPORT_S`, as whoever listens may be new."""
 
-    def __init__(self, source: Source, outlet: Outlet) -> None:
+    def __init__(self, source: Source, outlet: Outlet, pacer: Pacer) -> None:
         self._source = source
         self._outlet = outlet
+        self._pacer = pacer
         self._before = outlet.frames
         self._told: tuple[str, str] | None = None
         self._next = 0.0
@@ -154,40 +159,47 @@ class _Reporter:
         if state == self._told and now < self._next:
             return
         outlet.missed = source.dropped
+        outlet.pace = 0.0 if source.live else self._pacer.pace
         if state[0] != "running" and not outlet.flush():
             return  # frames from before the loss go first
         if outlet.report(source.name, *state):
             self._told, self._next = state, now + REPORT_S
 
 
-def _pump(child: Child, source: Source, outlet: Outlet, speed: float | None) -> None:
+def _pump(child: Child, reader: Reader, outlet: Outlet, speed: float | None) -> None:
     """Move frames until the source ends or the child is stopped; `speed` paces a recorded source by its own times."""
+    source = reader.source
+    live = source.live
     pacer = Pacer(speed)
-    reporter = _Reporter(source, outlet)
+    reporter = _Reporter(source, outlet, pacer)
+    next_look = 0.0
     while not child.stopping:
-        child.beat(**outlet.counts)
-        reporter.look()
+        look = (now := time.monotonic()) >= next_look
+        if look:
+            next_look = now + LOOK_S
+            child.beat(**outlet.counts)
+        if look or live:
+            reporter.look()
         if not outlet.flush() and outlet.full:
             outlet.wait(BEAT_S)  # and not by looking again and again: 64 that do leave a busy worker no time at all
             continue
         try:
-            frame = source.read(timeout=BEAT_S)
+            name, frame, part, stages = reader.read()
         except SourceTimeout:
+            next_look = 0.0
             continue
         except EndOfSource:
             return
-        stages = source.stages
-        due = time.monotonic() + pacer.due(frame, time.monotonic())
-        outlet.pace = 0.0 if source.live else pacer.pace
-        while not child.stopping and (wait := due - time.monotonic()) > 0:
-            time.sleep(min(wait, BEAT_S))
-            if wait > BEAT_S:
-                child.beat(**outlet.counts)
-        # A recording may hold several sources: they keep their names, under that of the block.
-        outlet.put(renamed(frame, _name(source.name, frame.source)), stages)
+        wait = pacer.due(frame, now := time.monotonic())
+        if wait > BEAT_S:
+            _sleep(child, outlet, now + wait)
+        elif wait > 0:
+            time.sleep(wait)
+        outlet.put(frame, stages, name, part)
 
 
-def _name(block: str, own: str) -> str:
-    """Name of a frame's source: that of the block, with the frame's own behind it where they differ."""
-    joined = block if own == block else f"{block}.{own}"
-    return joined if len(joined) <= MAX_NAME else slug(joined)
+def _sleep(child: Child, outlet: Outlet, due: float) -> None:
+    """Sleep until a monotonic time, or the child is stopped."""
+    while not child.stopping and (wait := due - time.monotonic()) > 0:
+        time.sleep(min(wait, BEAT_S))
+        child.beat(**outlet.counts)

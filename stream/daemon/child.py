@@ -23,12 +23,13 @@ from stream.daemon.jobs import JOB, Job, decode_job
 
 PR_SET_PDEATHSIG = 1
 BEAT_S = 0.25
-"""Seconds between two pings, and the longest that a main loop may wait without looking after its orders."""
+"""Seconds between two pings, and the longest that a main loop may wait without looking after its orders. A capture that
+gives frames is asked less often (see `stream.daemon.control`)."""
 DRAIN_S = 1.0
 """Seconds to work off what has arrived once told to stop."""
 LINGER_MS = 10_000
 """How long a process that ends waits for the next one to take its last messages; the supervisor may cut it short."""
-_EVENTS, _READABLE = int(zmq.EVENTS), int(zmq.POLLIN)
+_EVENTS, _READABLE, _WRITABLE = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.POLLOUT)
 """As plain numbers, since arithmetic with an enumeration's takes longer than what it is for."""
 PING = b"ping"
 """Order to show life."""
@@ -185,6 +186,11 @@ class Child:
 def waits(socket: zmq.Socket[bytes]) -> bool:
     """Whether a message can be received now; many times cheaper than to poll."""
     return int(socket.get(_EVENTS)) & _READABLE != 0
+
+
+def takes(socket: zmq.Socket[bytes]) -> bool:
+    """Whether a message can be sent now; cheaper than to try and fail."""
+    return int(socket.get(_EVENTS)) & _WRITABLE != 0
 
 
 def is_live(entry: SourceEntry) -> bool:

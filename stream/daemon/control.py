@@ -11,9 +11,13 @@ from typing import Any, Self
 import msgspec
 import zmq
 
-from stream.daemon.child import BEAT_S, PING, RELEASE
+from stream.daemon.child import BEAT_S, PING, RELEASE, waits
 from stream.daemon.jobs import Job, encode_job
 from stream.daemon.process import ChildProcess
+
+STEADY_BEAT_S = 1.0
+"""Seconds between two pings to a capture that gives frames: its counts are of no use to anybody sooner, and each answer
+costs both ends as much as a frame."""
 
 OnMessage = Callable[[str, dict[str, Any]], None]
 
@@ -33,7 +37,7 @@ class Control:
         self._on_message = on_message
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
-        self._next_ping = 0.0
+        self._next_ping = self._next_ping_all = 0.0
 
     def __enter__(self) -> Self:
         self._socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a child that was started again takes over its name
@@ -60,9 +64,13 @@ class Control:
         """Ping the children where it is time, and take what they say, waiting for the first word at most so long."""
         if (now := time.monotonic()) >= self._next_ping:
             self._next_ping = now + BEAT_S
-            self.order(self._children.values(), PING)
-        while self._socket.poll(timeout_ms):
-            timeout_ms = 0
+            every = now >= self._next_ping_all
+            if every:
+                self._next_ping_all = now + STEADY_BEAT_S
+            self.order((child for child in self._children.values() if every or not child.steady), PING)
+        if not waits(self._socket) and not self._socket.poll(timeout_ms):
+            return
+        while waits(self._socket):
             name, content = self._socket.recv_multipart()
             child = self._children.get(name.decode())
             if child is not None:

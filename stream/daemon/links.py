@@ -1,13 +1,15 @@
 """Messages between the daemon's own processes: a tag, msgpack heads, raw arrays behind them.
 
+A skeleton frame, of which there are by far the most, is one part instead, of fixed fields, arrays and names: a ZeroMQ
+message costs by its parts.
+
 These never leave the machine and may change with any release; the public contract is `stream.messages`.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,16 +17,7 @@ import numpy as np
 from stream.events import Suppression
 from stream.layouts import CANONICAL
 from stream.query import PromptInfo
-from stream.types import Clip, Event, Example, Float32Array, Int64Array, Scores, SkeletonFrame, Space, Tracked
-
-
-class _FrameHead(msgspec.Struct, array_like=True):
-    source: str
-    seq: int
-    t: int
-    layout: str
-    space: Space
-    shape: tuple[int, int]
+from stream.types import Clip, Event, Example, Float32Array, Scores, SkeletonFrame, Space, Tracked
 
 
 class _TrackedHead(msgspec.Struct, array_like=True):
@@ -144,12 +137,11 @@ class Taken(msgspec.Struct, frozen=True):
     again: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """Where a frame was when, in ns on the monotonic clock that all processes of a machine share.
 
     Attributes:
-        number: of the frame among those of its source that this capture sent, from 1 without holes.
+        number: of the frame among those of its source that this capture sent, from 1 without holes; 0 is no stamp.
         captured: when it was captured; of a recorded source, `handed`.
         pose: how long finding its joints took, in ns; 0 where a sensor gives them.
         handed: when it was queued for the worker.
@@ -168,7 +160,14 @@ Message = (
     SkeletonFrame | Tracked | Scores | Event | Example | Clip | Suppression | Status | WorkerState | Turn | Measured
 )
 
-_STAMP = struct.Struct("<4q")
+_STAMP = struct.Struct("<8s4q")
+"""What a frame's part begins with: the tag and the stamp."""
+_NO_STAMP = _STAMP.pack(b"F", 0, 0, 0, 0)
+_FRAME = struct.Struct("<qqHHHHB7x")
+"""What follows: sequence number, time, bodies, joints, bytes of the source's and of the layout's name, space.
+Behind it, each aligned to its numbers: track ids, joints, confidence; then both names."""
+_ARRAYS = _STAMP.size + _FRAME.size
+_SPACES = (Space.CAMERA3D, Space.IMAGE2D)
 _NUMBER = struct.Struct("<2q")
 _TAGS = {Event: b"E", Suppression: b"W", Status: b"s", WorkerState: b"w", Turn: b"t", Measured: b"m"}
 _encoder = msgspec.msgpack.Encoder()
@@ -176,7 +175,6 @@ _TAKEN = msgspec.msgpack.Decoder(Taken)
 _DECODERS: dict[bytes, msgspec.msgpack.Decoder[Any]] = {
     tag: msgspec.msgpack.Decoder(kind)
     for tag, kind in (
-        (b"F", _FrameHead),
         (b"T", _TrackedHead),
         (b"S", _ScoresHead),
         (b"E", Event),
@@ -194,12 +192,11 @@ _DECODERS: dict[bytes, msgspec.msgpack.Decoder[Any]] = {
 def encode(message: Message) -> list[bytes]:
     """Message to ZeroMQ frames."""
     if isinstance(message, SkeletonFrame):
-        bodies, joints = message.confidence.shape
-        frame = _FrameHead(message.source, message.seq, message.t, message.layout, message.space, (bodies, joints))
-        return [b"F", _encoder.encode(frame), _bytes(message)]
+        return [encode_frame(message, message.source)]
     if isinstance(message, Tracked):
         head = _TrackedHead(message.source, message.t, message.space, len(message.track_ids))
-        return [b"T", _encoder.encode(head), _bytes(message)]
+        body = message.joints.tobytes() + message.confidence.tobytes() + message.track_ids.tobytes()
+        return [b"T", _encoder.encode(head), body]
     if isinstance(message, Scores):
         scores = _ScoresHead(
             message.source, message.track, message.t, message.anomaly, message.coverage, message.prompts_digest
@@ -214,8 +211,21 @@ def encode(message: Message) -> list[bytes]:
     return [_TAGS[type(message)], _encoder.encode(message)]
 
 
-def _bytes(message: SkeletonFrame | Tracked) -> bytes:
-    return message.joints.tobytes() + message.confidence.tobytes() + message.track_ids.tobytes()
+def encode_frame(frame: SkeletonFrame, source: str) -> bytes:
+    """A frame, under this name of its source, as the one part of its message."""
+    bodies, joints = frame.confidence.shape
+    name, layout, space = source.encode(), frame.layout.encode(), frame.space is Space.IMAGE2D
+    return b"".join(
+        (
+            _NO_STAMP,
+            _FRAME.pack(frame.seq, frame.t, bodies, joints, len(name), len(layout), space),
+            frame.track_ids.tobytes(),
+            frame.joints.tobytes(),
+            frame.confidence.tobytes(),
+            name,
+            layout,
+        )
+    )
 
 
 def decode(parts: list[bytes]) -> Message:
@@ -225,6 +235,8 @@ def decode(parts: list[bytes]) -> Message:
         ValueError: the frames are not one of ours.
     """
     tag = parts[0][:1]
+    if tag == b"F":
+        return _decode_frame(parts[0])
     if tag not in _DECODERS:
         raise ValueError(f"unknown message tag {tag!r}")
     head = _DECODERS[tag].decode(parts[1])
@@ -238,29 +250,41 @@ def decode(parts: list[bytes]) -> Message:
             return Example(head.event, head.source, head.name, head.t, head.score, head.model, arrays[0])
         told = (head.anomaly, head.coverage, head.prompts_digest)
         return Scores(head.source, head.track, head.t, arrays[0], arrays[1], arrays[2], *told)
-    if isinstance(head, _TrackedHead):
-        joints, confidence, ids = _arrays(parts[2], head.bodies, len(CANONICAL))
-        return Tracked(head.source, head.t, head.space, ids, joints, confidence)
-    joints, confidence, ids = _arrays(parts[2], *head.shape)
-    return SkeletonFrame(head.source, head.seq, head.t, head.layout, joints, confidence, ids, head.space)
+    count = head.bodies * len(CANONICAL)
+    joints, confidence = _joints(parts[2], head.bodies, len(CANONICAL), 0)
+    ids = np.frombuffer(parts[2], np.int64, head.bodies, 16 * count)
+    return Tracked(head.source, head.t, head.space, ids, joints, confidence)
 
 
-def _arrays(data: bytes, bodies: int, count: int) -> tuple[Float32Array, Float32Array, Int64Array]:
-    """What `_bytes` joined: joints (M, V, 3), confidence (M, V), track ids (M,)."""
-    numbers = np.frombuffer(data, np.float32, 4 * bodies * count)
-    joints, confidence = numbers[: 3 * bodies * count], numbers[3 * bodies * count :]
-    ids = np.frombuffer(data, np.int64, bodies, numbers.nbytes)
-    return joints.reshape(bodies, count, 3), confidence.reshape(bodies, count), ids
+def _decode_frame(data: bytes) -> SkeletonFrame:
+    if len(data) < _ARRAYS:
+        raise ValueError(f"a frame of {len(data)} bytes; expected at least {_ARRAYS}")
+    seq, t, bodies, count, name_size, layout_size, space = _FRAME.unpack_from(data, _STAMP.size)
+    ids = np.frombuffer(data, np.int64, bodies, _ARRAYS)
+    joints, confidence = _joints(data, bodies, count, _ARRAYS + 8 * bodies)
+    name_end = len(data) - layout_size
+    source, layout = data[name_end - name_size : name_end].decode(), data[name_end:].decode()
+    return SkeletonFrame(source, seq, t, layout, joints, confidence, ids, _SPACES[space])
 
 
-def stamped(parts: list[bytes], stamp: Stamp) -> list[bytes]:
-    """An encoded message with a stamp on it, which rides behind the tag: frames themselves carry no such times."""
-    return [parts[0][:1] + _STAMP.pack(stamp.number, stamp.captured, stamp.pose, stamp.handed), *parts[1:]]
+def _joints(data: bytes, bodies: int, count: int, start: int) -> tuple[Float32Array, Float32Array]:
+    """Joints (M, V, 3) and, behind them, confidence (M, V)."""
+    size = bodies * count
+    numbers = np.frombuffer(data, np.float32, 4 * size, start)
+    return numbers[: 3 * size].reshape(bodies, count, 3), numbers[3 * size :].reshape(bodies, count)
+
+
+def stamped(part: bytes, number: int, captured: int, pose: int, handed: int) -> bytes:
+    """An encoded frame with a stamp on it (see `Stamp`): frames themselves carry no such times."""
+    return _STAMP.pack(b"F", number, captured, pose, handed) + part[_STAMP.size :]
 
 
 def stamp_of(parts: list[bytes]) -> Stamp | None:
     """The stamp of a message, if it has one."""
-    return Stamp(*_STAMP.unpack(parts[0][1:])) if len(parts[0]) == 1 + _STAMP.size else None
+    if parts[0][:1] != b"F":
+        return None
+    _, number, captured, pose, handed = _STAMP.unpack_from(parts[0])
+    return Stamp(number, captured, pose, handed) if number else None
 
 
 def numbered(event: bytes, previous: int, number: int) -> list[bytes]:
@@ -284,11 +308,3 @@ def encode_taken(taken: Taken) -> bytes:
 def decode_taken(body: bytes) -> Taken:
     """Bytes to acknowledgement."""
     return _TAKEN.decode(body)
-
-
-def renamed(frame: SkeletonFrame, source: str) -> SkeletonFrame:
-    """The same frame under another source name."""
-    if frame.source == source:
-        return frame
-    arrays = frame.joints, frame.confidence, frame.track_ids
-    return SkeletonFrame(source, frame.seq, frame.t, frame.layout, *arrays, frame.space)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 import zmq
 
-from stream.daemon.links import Stamp, Status, encode, stamped
+from stream.daemon.child import takes
+from stream.daemon.links import Status, encode, encode_frame, stamped
 from stream.secrets import redact
 from stream.types import NANOSECONDS, SkeletonFrame
 
@@ -16,6 +17,8 @@ QUEUE_FRAMES = 32
 """Frames that wait for a busy worker: of a live source the oldest are then dropped, a recorded one waits. About a
 second, as what is older than that is no longer live."""
 RATE_FRAMES = 60
+_NO_WAIT = int(zmq.NOBLOCK)
+"""As a plain number, since it takes time to make one of an enumeration's."""
 
 
 class Outlet:
@@ -35,26 +38,35 @@ class Outlet:
     def __init__(self, socket: zmq.Socket[bytes], live: bool) -> None:
         self._socket = socket
         self._live = live
-        self._waiting: deque[tuple[str, Stamp, list[bytes]]] = deque()
+        self._waiting: deque[tuple[str, int, int, int, bytes]] = deque()
+        self._refused = False
         self._times: deque[int] = deque(maxlen=RATE_FRAMES)
         self.frames = self.dropped = self.missed = 0
         self.pace = 0.0
         self.sent: dict[str, int] = {}
 
-    def put(self, frame: SkeletonFrame, stages: Mapping[str, float] | None = None) -> None:
+    def put(
+        self, frame: SkeletonFrame, stages: Mapping[str, float] | None = None, name: str = "", part: bytes = b""
+    ) -> None:
         """Queue a frame and send what the worker takes.
 
         Args:
             frame: the frame.
             stages: seconds that each stage of it took until now; of a recorded one only the pose matters.
+            name: of its source; by default what the frame says.
+            part: what `encode_frame` made of it under that name; by default it is made now.
         """
-        now = time.monotonic_ns()
-        took = {stage: round(seconds * NANOSECONDS) for stage, seconds in (stages or {}).items()}
-        stamp = Stamp(0, now - sum(took.values()) if self._live else now, took.get("pose", 0), now)
+        now = captured = time.monotonic_ns()
+        pose = 0
+        if stages:
+            took = {stage: round(seconds * NANOSECONDS) for stage, seconds in stages.items()}
+            pose = took.get("pose", 0)
+            captured -= sum(took.values()) if self._live else 0
+        name = name or frame.source
         self.frames += 1
-        self.sent.setdefault(frame.source, 0)
+        self.sent.setdefault(name, 0)
         self._times.append(frame.t)
-        self._waiting.append((frame.source, stamp, encode(frame)))
+        self._waiting.append((name, captured, pose, now, part or encode_frame(frame, name)))
         if self._live and len(self._waiting) > QUEUE_FRAMES:
             self._waiting.popleft()
             self.dropped += 1
@@ -62,13 +74,19 @@ class Outlet:
 
     def flush(self) -> bool:
         """Send what the worker takes now; True if nothing is left."""
-        while self._waiting:
-            name, stamp, parts = self._waiting[0]
-            number = self.sent[name] + 1
-            if not self._send(stamped(parts, Stamp(number, stamp.captured, stamp.pose, stamp.handed))):
+        waiting, sent = self._waiting, self.sent
+        if waiting and self._refused and not self._takes_again():
+            return False
+        while waiting:
+            name, captured, pose, handed, part = waiting[0]
+            number = sent[name] + 1
+            try:
+                self._socket.send(stamped(part, number, captured, pose, handed), _NO_WAIT)
+            except zmq.Again:
+                self._refused = True
                 return False
-            self.sent[name] = number
-            self._waiting.popleft()
+            sent[name] = number
+            waiting.popleft()
         return True
 
     def wait(self, seconds: float) -> None:
@@ -80,8 +98,15 @@ class Outlet:
         if state != "running":
             self._times.clear()
             self.pace = 0.0
+        if self._refused and not self._takes_again():
+            return False
         counts = self.frames, self.dropped, self.rate_hz, self.missed, self.pace
-        return self._send(encode(Status(source, state, redact(detail), tuple(self.sent), *counts)))
+        status = Status(source, state, redact(detail), tuple(self.sent), *counts)
+        try:
+            self._socket.send_multipart(encode(status), _NO_WAIT)
+        except zmq.Again:
+            self._refused = True
+        return not self._refused
 
     @property
     def counts(self) -> dict[str, int]:
@@ -100,9 +125,7 @@ class Outlet:
         """Whether a recorded source has to wait."""
         return not self._live and len(self._waiting) >= QUEUE_FRAMES
 
-    def _send(self, parts: list[bytes]) -> bool:
-        try:
-            self._socket.send_multipart(parts, zmq.NOBLOCK)
-        except zmq.Again:
-            return False
-        return True
+    def _takes_again(self) -> bool:
+        """Whether the socket takes something after it refused; to ask costs less than to try and fail."""
+        self._refused = not takes(self._socket)
+        return not self._refused

@@ -82,6 +82,11 @@ class ChildProcess:
         return self.role == "capture" and not self.counts.get("frames")
 
     @property
+    def steady(self) -> bool:
+        """Whether it is a capture that has given frames since its start."""
+        return self.role == "capture" and not self._loading
+
+    @property
     def faulted(self) -> bool:
         """Whether it failed too often and waits for one of its rare restarts."""
         return self.restart_at is not None and self.failures > MAX_RESTARTS

@@ -43,6 +43,8 @@ AWAY_S = 2.0
 """A loop that took this long was stopped itself (Ctrl-Z): the children's silence means nothing."""
 TELL_S = 1.0
 """Seconds between two notes on the same faulted source, for a publisher that started again."""
+LOOK_S = 0.1
+"""Seconds between two looks at all children while they talk: each asks the system about every process."""
 AT_ONCE, STARTING_S = 4, 3.0
 """Captures that start at the same time, and for how long one that shows no life counts as one of them. With 64 at once
 on two busy cores neither they nor the worker showed life in time, and all were taken to hang."""
@@ -100,7 +102,7 @@ class Supervisor:
         self._sinks = [] if recording else [ChildProcess(sink.label, "sink") for sink in config.sinks]
         self._children = [*self._publishers, self._consumer, *self._sinks, *self._captures]
         self._salt = secrets.token_hex(8)
-        self._looked = self._next_tell = 0.0
+        self._looked = self._next_look = self._next_tell = 0.0
         self._notifier = Notifier()
         self._up = False
         self._states: dict[str, str] = {}
@@ -164,7 +166,8 @@ class Supervisor:
         waiting = deque(self._captures)
         deadline = math.inf
         while self._going and any(child.code is None for child in self._captures):
-            self._start_some(waiting, folder)
+            if waiting:
+                self._start_some(waiting, folder)
             self._turn(control, folder)
             if self._seconds and deadline == math.inf and any(c.counts.get("frames") for c in self._captures):
                 deadline = time.monotonic() + self._seconds
@@ -210,9 +213,17 @@ class Supervisor:
         )
 
     def _turn(self, control: Control, folder: Path) -> None:
-        """Take what the children say for up to a tenth of a second, then look after them."""
+        """Take what the children say for up to a tenth of a second, then look after them where it is time to."""
         control.listen(100)
         now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_S
+            self._look_after_all(control, folder, now)
+        if self._desk is not None:
+            self._serve(self._desk, now)
+
+    def _look_after_all(self, control: Control, folder: Path, now: float) -> None:
+        """Start again who is due, note who is gone, end who hangs, and tell how it goes."""
         away, self._looked = now - self._looked > AWAY_S, now
         for child in self._children:
             if away:
@@ -225,8 +236,6 @@ class Supervisor:
                     self._desk.worker_died()
                 if child.source >= 0 and (child.died or child.code is None):
                     control.order([self._consumer], LOST + self._config.sources[child.source].name.encode())
-        if self._desk is not None:
-            self._serve(self._desk, now)
         self._tell(control, now)
 
     def _serve(self, desk: PromptDesk, now: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from stream.config_sources import (
@@ -18,6 +19,22 @@ from stream.sources import synthetic
 from stream.sources.base import RecordedSource, Source
 from stream.sources.files import open_source
 from stream.types import NANOSECONDS, SkeletonFrame
+
+
+@dataclass(slots=True)
+class _Round:
+    """What one source of a recording gave in this round: its lowest and highest time, and how many frames.
+
+    Attributes:
+        seq: number of its next frame, over all rounds.
+        shift: what is added to its times.
+    """
+
+    low: int
+    high: int
+    count: int = 0
+    seq: int = 0
+    shift: int = 0
 
 
 class Looped(RecordedSource):
@@ -45,24 +62,39 @@ class Looped(RecordedSource):
 
     def frames(self) -> Iterator[SkeletonFrame]:
         """Yield the frames of all rounds; a recording without frames ends at once."""
-        shifts: dict[str, int] = {}
-        numbers: dict[str, int] = {}
+        rounds: dict[str, _Round] = {}
         while True:
-            times: dict[str, tuple[int, int, int]] = {}
             for frame in self._source.frames():
-                name = frame.source
-                low, high, count = times.get(name, (frame.t, frame.t, 0))
-                times[name] = min(low, frame.t), max(high, frame.t), count + 1
-                seq = numbers.get(name, 0)
-                numbers[name] = seq + 1
-                t, arrays = frame.t + shifts.get(name, 0), (frame.joints, frame.confidence, frame.track_ids)
-                yield SkeletonFrame(name, seq, t, frame.layout, *arrays, frame.space)
-            if not times:
+                name, t = frame.source, frame.t
+                one = rounds.get(name)
+                if one is None:
+                    one = rounds[name] = _Round(t, t)
+                elif not one.count:
+                    one.low = one.high = t
+                elif t > one.high:
+                    one.high = t
+                elif t < one.low:
+                    one.low = t
+                one.count += 1
+                one.seq += 1
+                yield SkeletonFrame(
+                    name,
+                    one.seq - 1,
+                    t + one.shift,
+                    frame.layout,
+                    frame.joints,
+                    frame.confidence,
+                    frame.track_ids,
+                    frame.space,
+                )
+            if not any(one.count for one in rounds.values()):
                 return
             # Each source goes on by its own clock; the pause before its next round is one mean frame interval.
-            for name, (low, high, count) in times.items():
-                interval = (high - low) // (count - 1) if count > 1 else NANOSECONDS // 30
-                shifts[name] = shifts.get(name, 0) + high - low + interval
+            for one in rounds.values():
+                if one.count:
+                    interval = (one.high - one.low) // (one.count - 1) if one.count > 1 else NANOSECONDS // 30
+                    one.shift += one.high - one.low + interval
+                    one.count = 0
 
 
 def _wall_clock() -> Callable[[], float]:

@@ -247,10 +247,12 @@ class RecordingSource(RecordedSource):
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name
         self.truncated = False
+        self._names: dict[tuple[int, bytes], tuple[str, str, int]] = {}
 
     def frames(self) -> Iterator[SkeletonFrame]:
         """Yield the frames; warns in the log where the recording was cut short."""
         self.truncated = False
+        self._names.clear()
         spaces: dict[str, Space] = {}
         with opened(self.path) as stream:
             self.stream = stream
@@ -314,18 +316,25 @@ class RecordingSource(RecordedSource):
             )
         if m > MAX_BODIES:
             raise self._fault(offset, f"frame of {m} bodies; expected at most {MAX_BODIES}")
-        start = _FRAME.size + source_size
+        start = _FRAME.size + source_size + layout_size
+        key = source_size, payload[_FRAME.size : start]
+        if (names := self._names.get(key)) is None:
+            names = self._names[key] = self._check(*key, offset)
+        source, name, joint_count = names
+        if v != joint_count:
+            raise self._fault(offset, f"{v} joints; expected {joint_count} in layout {name[:40]}")
+        size = m * v
+        ids = np.frombuffer(payload, "<i8", m, start).astype(np.int64)
+        numbers = np.frombuffer(payload, "<f4", 4 * size, start + 8 * m).astype(np.float32)
+        joints, confidence = numbers[: 3 * size].reshape(m, v, 3), numbers[3 * size :].reshape(m, v)
+        return SkeletonFrame(source, seq, t, name, joints, confidence, ids, _SPACES[space])
+
+    def _check(self, size: int, names: bytes, offset: int) -> tuple[str, str, int]:
+        """The names of a frame's source and layout, the first of so many bytes, and how many joints the layout has."""
         try:
-            source = check_name(payload[_FRAME.size : start].decode(), "source")
-            name = payload[start : start + layout_size].decode()
-            joint_count = len(layout(name).joints)
+            source = check_name(names[:size].decode(), "source")
+            name = names[size:].decode()
+            return source, name, len(layout(name).joints)
         except (UnicodeDecodeError, PosewireError) as error:
             reason = f"{error}"[:200].replace("\n", " ")
             raise self._fault(offset, f"{reason}; expected a valid name and a known layout") from None
-        if v != joint_count:
-            raise self._fault(offset, f"{v} joints; expected {joint_count} in layout {name[:40]}")
-        start += layout_size
-        ids = np.frombuffer(payload, "<i8", m, start).astype(np.int64)
-        joints = np.frombuffer(payload, "<f4", m * v * 3, start + 8 * m).astype(np.float32).reshape(m, v, 3)
-        confidence = np.frombuffer(payload, "<f4", m * v, start + 8 * m + 12 * m * v).astype(np.float32).reshape(m, v)
-        return SkeletonFrame(source, seq, t, name, joints, confidence, ids, _SPACES[space])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from poses import frame
 
-from stream.pace import Pacer
+from stream.pace import MAX_GAP_S, MAX_LATE_S, Pacer
 from stream.types import NANOSECONDS
 
 UNIX = 1_700_000_000 * NANOSECONDS
@@ -57,6 +59,32 @@ def test_after_a_jump_a_source_starts_anew(to: float) -> None:
     assert pacer.due(at(to), 1.0) == 0
     assert pacer.due(at(to + 2), 1.0) == 2
     assert (pacer.media_s, pacer.jumps) == (3.0, 1)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.floats(-8, 8), st.floats(0, 1)), max_size=60),
+    st.sampled_from([None, 0.5, 1.0, 3.0]),
+)
+def test_waits_jumps_and_played_time_are_those_of_the_plain_form(
+    steps: list[tuple[str, float, float]], speed: float | None
+) -> None:
+    pacer = Pacer(speed)
+    clocks: dict[str, tuple[int, float, int]] = {}
+    played = {"a": 0, "b": 0}
+    jumps, now, times = 0, 0.0, {"a": UNIX, "b": 0}
+    for source, step, took in steps:
+        now += took
+        times[source] += round(step * NANOSECONDS)
+        t = times[source]
+        wait = pacer.due(frame(t, source=source), now)
+        start, moment, newest = clocks.get(source, (t, now, t))
+        if not -MAX_LATE_S * NANOSECONDS <= t - newest <= MAX_GAP_S * NANOSECONDS:
+            jumps += 1
+            start, moment, newest = t, now, t
+        played[source] += max(t - newest, 0)
+        clocks[source] = start, moment, max(t, newest)
+        assert wait == (max(0.0, moment + (t - start) / NANOSECONDS / speed - now) if speed else 0.0)
+        assert (pacer.jumps, pacer.media_s) == (jumps, max(played.values()) / NANOSECONDS)
 
 
 def test_a_late_frame_moves_no_clock() -> None:

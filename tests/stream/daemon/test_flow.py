@@ -275,8 +275,9 @@ def test_stamps_ride_beside_the_frame() -> None:
     parts = encode(sent)
     assert stamp_of(parts) is None
     stamp = Stamp(7, 2**62, 30_000_000, 2**62 + 1)
-    assert stamp_of(stamped(parts, stamp)) == stamp
-    arrived = decode(stamped(parts, stamp))
+    sent_parts = [stamped(parts[0], *stamp)]
+    assert stamp_of(sent_parts) == stamp
+    arrived = decode(sent_parts)
     assert (arrived.source, arrived.t) == (sent.source, sent.t)
 
 

@@ -7,19 +7,25 @@ from dataclasses import fields
 import numpy as np
 import pytest
 import zmq
+from hypothesis import given
+from hypothesis import strategies as st
 from poses import frame, person
 
 from stream.daemon import outlet as outlets
 from stream.daemon.links import (
+    Stamp,
     Status,
     Taken,
     WorkerState,
     decode,
     decode_taken,
     encode,
+    encode_frame,
     encode_taken,
     numbered,
     numbers_of,
+    stamp_of,
+    stamped,
 )
 from stream.daemon.outlet import Outlet
 from stream.query import PromptInfo
@@ -90,6 +96,46 @@ def test_numbers_ride_beside_the_event() -> None:
 def test_unknown_messages_are_refused() -> None:
     with pytest.raises(ValueError, match="unknown message tag"):
         decode([b"?", b""])
+    with pytest.raises(ValueError, match="a frame of 30 bytes"):
+        decode([b"F" * 30])
+    whole = encode(frame(5, person()))[0]
+    with pytest.raises(ValueError, match="buffer is smaller"):
+        decode([whole[:200]])
+
+
+@given(st.data())
+def test_frames_of_any_form_arrive_under_another_name(data: st.DataObject) -> None:
+    bodies, joints = data.draw(st.integers(0, 5)), data.draw(st.integers(0, 40))
+    random = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    whole = st.integers(-(2**63), 2**63 - 1)
+    sent = SkeletonFrame(
+        "own",
+        data.draw(whole),
+        data.draw(whole),
+        data.draw(st.text(max_size=20)),
+        random.normal(size=(bodies, joints, 3)).astype(np.float32),
+        random.random((bodies, joints)).astype(np.float32),
+        random.integers(-(2**62), 2**62, bodies),
+        data.draw(st.sampled_from(Space)),
+    )
+    name = data.draw(st.text(max_size=20))
+    part = encode_frame(sent, name)
+    assert stamp_of([part]) is None
+    stamp = Stamp(data.draw(st.integers(1, 2**63 - 1)), *(data.draw(whole) for _ in range(3)))
+    part = stamped(part, *stamp)
+    assert stamp_of([part]) == stamp
+    arrived = decode([part])
+    assert arrived.joints.flags.aligned
+    assert arrived.confidence.flags.aligned
+    assert arrived.track_ids.flags.aligned
+    for field in fields(SkeletonFrame):
+        one, other = getattr(sent, field.name), getattr(arrived, field.name)
+        if field.name == "source":
+            assert other == name
+        elif isinstance(one, np.ndarray):
+            assert (one.shape, one.dtype, one.tobytes()) == (other.shape, other.dtype, other.tobytes())
+        else:
+            assert one == other
 
 
 @pytest.fixture
@@ -135,6 +181,19 @@ def test_a_recorded_source_waits_and_loses_nothing(lonely: zmq.Socket, monkeypat
         outlet.put(each)
     assert outlet.full
     assert outlet.dropped == 0
+    assert not outlet.report("cam", "running")
+    with lonely.context.socket(zmq.PULL) as pull:
+        pull.bind("inproc://nobody-binds-here")
+        seen = []
+        while len(seen) < 30:
+            outlet.flush()
+            if pull.poll(100):
+                seen.append(decode(pull.recv_multipart()).seq)
+        assert seen == list(range(30))
+        while not outlet.report("cam", "running"):
+            pull.poll(10)
+        assert pull.poll(10_000)
+        assert decode(pull.recv_multipart()).frames == 30
 
 
 def test_the_rate_is_measured_by_capture_time(lonely: zmq.Socket) -> None:
