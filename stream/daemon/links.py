@@ -1,7 +1,6 @@
 """Messages between the daemon's own processes: a tag, msgpack heads, raw arrays behind them.
 
-A skeleton frame, of which there are by far the most, is one part instead, of fixed fields, arrays and names: a ZeroMQ
-message costs by its parts.
+Skeleton frames alone are of another form (`stream.daemon.frame_part`).
 
 These never leave the machine and may change with any release; the public contract is `stream.messages`.
 """
@@ -9,15 +8,16 @@ These never leave the machine and may change with any release; the public contra
 from __future__ import annotations
 
 import struct
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
 
+from stream.daemon.frame_part import TAG, decode_frame, encode_frame, joints_of
 from stream.events import Suppression
 from stream.layouts import CANONICAL
 from stream.query import PromptInfo
-from stream.types import Clip, Event, Example, Float32Array, Scores, SkeletonFrame, Space, Tracked
+from stream.types import Clip, Event, Example, Scores, SkeletonFrame, Space, Tracked
 
 
 class _TrackedHead(msgspec.Struct, array_like=True):
@@ -137,22 +137,6 @@ class Taken(msgspec.Struct, frozen=True):
     again: bool
 
 
-class Stamp(NamedTuple):
-    """Where a frame was when, in ns on the monotonic clock that all processes of a machine share.
-
-    Attributes:
-        number: of the frame among those of its source that this capture sent, from 1 without holes; 0 is no stamp.
-        captured: when it was captured; of a recorded source, `handed`.
-        pose: how long finding its joints took, in ns; 0 where a sensor gives them.
-        handed: when it was queued for the worker.
-    """
-
-    number: int
-    captured: int
-    pose: int
-    handed: int
-
-
 FINAL = ("ended", "error")
 """States after which a source's capture leaves."""
 
@@ -160,14 +144,6 @@ Message = (
     SkeletonFrame | Tracked | Scores | Event | Example | Clip | Suppression | Status | WorkerState | Turn | Measured
 )
 
-_STAMP = struct.Struct("<8s4q")
-"""What a frame's part begins with: the tag and the stamp."""
-_NO_STAMP = _STAMP.pack(b"F", 0, 0, 0, 0)
-_FRAME = struct.Struct("<qqHHHHB7x")
-"""What follows: sequence number, time, bodies, joints, bytes of the source's and of the layout's name, space.
-Behind it, each aligned to its numbers: track ids, joints, confidence; then both names."""
-_ARRAYS = _STAMP.size + _FRAME.size
-_SPACES = (Space.CAMERA3D, Space.IMAGE2D)
 _NUMBER = struct.Struct("<2q")
 _TAGS = {Event: b"E", Suppression: b"W", Status: b"s", WorkerState: b"w", Turn: b"t", Measured: b"m"}
 _encoder = msgspec.msgpack.Encoder()
@@ -211,23 +187,6 @@ def encode(message: Message) -> list[bytes]:
     return [_TAGS[type(message)], _encoder.encode(message)]
 
 
-def encode_frame(frame: SkeletonFrame, source: str) -> bytes:
-    """A frame, under this name of its source, as the one part of its message."""
-    bodies, joints = frame.confidence.shape
-    name, layout, space = source.encode(), frame.layout.encode(), frame.space is Space.IMAGE2D
-    return b"".join(
-        (
-            _NO_STAMP,
-            _FRAME.pack(frame.seq, frame.t, bodies, joints, len(name), len(layout), space),
-            frame.track_ids.tobytes(),
-            frame.joints.tobytes(),
-            frame.confidence.tobytes(),
-            name,
-            layout,
-        )
-    )
-
-
 def decode(parts: list[bytes]) -> Message:
     """ZeroMQ frames to message.
 
@@ -235,8 +194,8 @@ def decode(parts: list[bytes]) -> Message:
         ValueError: the frames are not one of ours.
     """
     tag = parts[0][:1]
-    if tag == b"F":
-        return _decode_frame(parts[0])
+    if tag == TAG:
+        return decode_frame(parts[0])
     if tag not in _DECODERS:
         raise ValueError(f"unknown message tag {tag!r}")
     head = _DECODERS[tag].decode(parts[1])
@@ -251,40 +210,9 @@ def decode(parts: list[bytes]) -> Message:
         told = (head.anomaly, head.coverage, head.prompts_digest)
         return Scores(head.source, head.track, head.t, arrays[0], arrays[1], arrays[2], *told)
     count = head.bodies * len(CANONICAL)
-    joints, confidence = _joints(parts[2], head.bodies, len(CANONICAL), 0)
+    joints, confidence = joints_of(parts[2], head.bodies, len(CANONICAL), 0)
     ids = np.frombuffer(parts[2], np.int64, head.bodies, 16 * count)
     return Tracked(head.source, head.t, head.space, ids, joints, confidence)
-
-
-def _decode_frame(data: bytes) -> SkeletonFrame:
-    if len(data) < _ARRAYS:
-        raise ValueError(f"a frame of {len(data)} bytes; expected at least {_ARRAYS}")
-    seq, t, bodies, count, name_size, layout_size, space = _FRAME.unpack_from(data, _STAMP.size)
-    ids = np.frombuffer(data, np.int64, bodies, _ARRAYS)
-    joints, confidence = _joints(data, bodies, count, _ARRAYS + 8 * bodies)
-    name_end = len(data) - layout_size
-    source, layout = data[name_end - name_size : name_end].decode(), data[name_end:].decode()
-    return SkeletonFrame(source, seq, t, layout, joints, confidence, ids, _SPACES[space])
-
-
-def _joints(data: bytes, bodies: int, count: int, start: int) -> tuple[Float32Array, Float32Array]:
-    """Joints (M, V, 3) and, behind them, confidence (M, V)."""
-    size = bodies * count
-    numbers = np.frombuffer(data, np.float32, 4 * size, start)
-    return numbers[: 3 * size].reshape(bodies, count, 3), numbers[3 * size :].reshape(bodies, count)
-
-
-def stamped(part: bytes, number: int, captured: int, pose: int, handed: int) -> bytes:
-    """An encoded frame with a stamp on it (see `Stamp`): frames themselves carry no such times."""
-    return _STAMP.pack(b"F", number, captured, pose, handed) + part[_STAMP.size :]
-
-
-def stamp_of(parts: list[bytes]) -> Stamp | None:
-    """The stamp of a message, if it has one."""
-    if parts[0][:1] != b"F":
-        return None
-    _, number, captured, pose, handed = _STAMP.unpack_from(parts[0])
-    return Stamp(number, captured, pose, handed) if number else None
 
 
 def numbered(event: bytes, previous: int, number: int) -> list[bytes]:

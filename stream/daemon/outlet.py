@@ -9,7 +9,8 @@ from collections.abc import Mapping
 import zmq
 
 from stream.daemon.child import takes
-from stream.daemon.links import Status, encode, encode_frame, stamped
+from stream.daemon.frame_part import encode_frame, stamped
+from stream.daemon.links import Status, encode
 from stream.secrets import redact
 from stream.types import NANOSECONDS, SkeletonFrame
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from stream.daemon.child import BEAT_S
-from stream.daemon.links import encode_frame
+from stream.daemon.frame_part import encode_frame
 from stream.errors import PosewireError
 from stream.sources.base import EndOfSource, Source
 from stream.topics import MAX_NAME, slug

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from stream.daemon.links import Stamp, Turn
+from stream.daemon.frame_part import Stamp
+from stream.daemon.links import Turn
 from stream.encoding import Encoder, Stepper
 from stream.latency import Histogram
 from stream.pipeline import Output

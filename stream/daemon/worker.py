@@ -14,7 +14,8 @@ from stream.config import Config
 from stream.config_file import parse_config
 from stream.console import unfamiliar_prompts
 from stream.daemon.child import BEAT_S, LINGER_MS, Child, waits
-from stream.daemon.links import FINAL, Measured, Message, Status, WorkerState, decode, encode, stamp_of
+from stream.daemon.frame_part import stamp_of
+from stream.daemon.links import FINAL, Measured, Message, Status, WorkerState, decode, encode
 from stream.daemon.outbox import Outbox, connect
 from stream.daemon.prompt_work import PromptWork
 from stream.daemon.timing import TimedEncoder, Timing
@@ -224,7 +225,7 @@ class Worker:
             taken += 1
             if isinstance(message, SkeletonFrame):
                 frames.append(message)
-                if (stamp := stamp_of(parts)) is not None:
+                if (stamp := stamp_of(parts[0])) is not None:
                     self._timing.took(message, stamp)
             elif isinstance(message, Status):
                 last = self._last.get(message.source)

@@ -17,7 +17,8 @@ from stream.config import Capture, Config
 from stream.config_sources import AzureKinectSource, FileSource, SyntheticSource, VideoSource
 from stream.daemon import capture
 from stream.daemon.child import REFUSED, Child, Orders
-from stream.daemon.links import Status, decode, stamp_of
+from stream.daemon.frame_part import stamp_of
+from stream.daemon.links import Status, decode
 from stream.errors import PosewireError, SourceError
 from stream.secrets import hide
 from stream.sources import configured
@@ -179,7 +180,7 @@ def test_a_camera_that_never_gave_a_frame_never_runs(start: Start) -> None:
 def test_frames_carry_when_they_were_captured(start: Start) -> None:
     running = start(Camera(["frame"] * 10))
     running.until(lambda seen: len(frames_of(seen)) == 10)
-    stamps = [stamp for parts in running.parts if (stamp := stamp_of(parts)) is not None]
+    stamps = [stamp for parts in running.parts if (stamp := stamp_of(parts[0])) is not None]
     assert [stamp.number for stamp in stamps] == list(range(1, 11))
     assert all(stamp.handed - stamp.captured == 21_000_000 and stamp.pose == 20_000_000 for stamp in stamps)
 
@@ -187,7 +188,7 @@ def test_frames_carry_when_they_were_captured(start: Start) -> None:
 def test_a_recorded_source_ends_and_its_latency_counts_from_where_it_is_handed_over(start: Start) -> None:
     running = start(Camera(["frame"] * 3 + [EndOfSource()], live=False), live=False)
     running.until(has_state("ended"))
-    stamps = [stamp for parts in running.parts if (stamp := stamp_of(parts)) is not None]
+    stamps = [stamp for parts in running.parts if (stamp := stamp_of(parts[0])) is not None]
     assert [stamp.captured == stamp.handed for stamp in stamps] == [True] * 3
     assert [state for state, _ in running.states()] == ["running", "ended"]
     running.child.released = True

@@ -23,10 +23,10 @@ from stream.config_file import parse_config
 from stream.daemon import publish, recorder
 from stream.daemon.child import Child, Orders, SourceNote, is_live
 from stream.daemon.flow import Flow
+from stream.daemon.frame_part import Stamp, stamp_of, stamped
 from stream.daemon.links import (
     Measured,
     Message,
-    Stamp,
     Status,
     Taken,
     Turn,
@@ -34,8 +34,6 @@ from stream.daemon.links import (
     decode,
     encode,
     encode_taken,
-    stamp_of,
-    stamped,
 )
 from stream.daemon.outlet import Outlet as CaptureOutlet
 from stream.daemon.publish import Outlet as PublisherOutlet
@@ -273,10 +271,10 @@ def test_a_recorder_goes_on_while_a_camera_is_away(child: Child, monkeypatch: py
 def test_stamps_ride_beside_the_frame() -> None:
     sent = frame(5, person())
     parts = encode(sent)
-    assert stamp_of(parts) is None
+    assert stamp_of(parts[0]) is None
     stamp = Stamp(7, 2**62, 30_000_000, 2**62 + 1)
     sent_parts = [stamped(parts[0], *stamp)]
-    assert stamp_of(sent_parts) == stamp
+    assert stamp_of(sent_parts[0]) == stamp
     arrived = decode(sent_parts)
     assert (arrived.source, arrived.t) == (sent.source, sent.t)
 

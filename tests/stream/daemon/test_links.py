@@ -12,20 +12,17 @@ from hypothesis import strategies as st
 from poses import frame, person
 
 from stream.daemon import outlet as outlets
+from stream.daemon.frame_part import Stamp, encode_frame, stamp_of, stamped
 from stream.daemon.links import (
-    Stamp,
     Status,
     Taken,
     WorkerState,
     decode,
     decode_taken,
     encode,
-    encode_frame,
     encode_taken,
     numbered,
     numbers_of,
-    stamp_of,
-    stamped,
 )
 from stream.daemon.outlet import Outlet
 from stream.query import PromptInfo
@@ -120,10 +117,10 @@ def test_frames_of_any_form_arrive_under_another_name(data: st.DataObject) -> No
     )
     name = data.draw(st.text(max_size=20))
     part = encode_frame(sent, name)
-    assert stamp_of([part]) is None
+    assert stamp_of(part) is None
     stamp = Stamp(data.draw(st.integers(1, 2**63 - 1)), *(data.draw(whole) for _ in range(3)))
     part = stamped(part, *stamp)
-    assert stamp_of([part]) == stamp
+    assert stamp_of(part) == stamp
     arrived = decode([part])
     assert arrived.joints.flags.aligned
     assert arrived.confidence.flags.aligned

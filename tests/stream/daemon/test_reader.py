@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from poses import frame, person
 
-from stream.daemon.links import decode, encode_frame
+from stream.daemon.frame_part import encode_frame
+from stream.daemon.links import decode
 from stream.daemon.reader import Reader
 from stream.errors import SourceError
 from stream.sources.base import EndOfSource, Source, SourceTimeout
