@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -102,6 +103,8 @@ def choose(candidates: Sequence[Backend], trial: Callable[[Backend], Callable[[]
     for _ in range(TURNS):
         for work, times in zip(works, took, strict=True):
             times.append(_time(work))
+    del works
+    gc.collect()  # networks and graphs that were tried hold each other, and memory of the device
     return decide(candidates, [median(times) for times in took])
 
 

@@ -94,7 +94,7 @@ class Matrices:
         """
         if self.backend.device == "cpu" and len(x) > AT_ONCE:
             return torch.cat([self(part, whole=whole) for part in torch.split(x, AT_ONCE)])
-        outputs = self._outputs(x.to(self.backend.device, self.backend.dtype))
+        outputs = self._outputs(x.to(self.backend.device))
         # As in `StreamingNetwork.forward`: the first output has seen next to nothing.
         return self.judge((outputs[:, 1:] if whole else outputs[:, -POOLED:]).float().mean(dim=1))
 
@@ -110,7 +110,7 @@ class Matrices:
         inputs[:, :missing, :INPUTS] = x[:, :1]
         inputs[:, missing:, :INPUTS] = x
         torch.sub(inputs[:, 1:, POSE], inputs[:, :-1, POSE], out=inputs[:, 1:, INPUTS:])
-        y = self.embed(inputs.flatten(0, 1))
+        y = self.embed(inputs.flatten(0, 1).to(self.backend.dtype))
         for layer in self.layers:
             before = layer.kernel - layer.stride
             rows, outputs = before + frames, frames // layer.stride

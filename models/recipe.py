@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +55,9 @@ class ServedRecipe:
     def __call__(self, clips: Tensor) -> Tensor:
         """Clips (N, 3, 50, V, M) to features (N, 256) float32."""
         device, dtype = self._backend.device, self._backend.dtype
-        with torch.autocast(device, dtype, enabled=dtype != torch.float32):
+        # On CUDA convolutions would round to 10 bits without being asked to.
+        exact = torch.backends.cudnn.flags(allow_tf32=False) if device == "cuda" else nullcontext()
+        with exact, torch.autocast(device, dtype, enabled=dtype != torch.float32):
             features: Tensor = self._network(clips.to(device))
         return features
 

@@ -60,7 +60,7 @@ class Recorded:
 
     Args:
         work: the function.
-        record: makes of a function without arguments one that repeats what it did; `record_cuda` does.
+        record: makes of a function without arguments one that repeats what it did; `CudaRecorder` does.
         device: where it runs.
     """
 
@@ -105,8 +105,18 @@ class _Recording:
         return np.array(self._repeat().cpu().numpy(), np.float32)
 
 
-def record_cuda(work: Callable[[], Tensor]) -> Callable[[], Tensor]:
-    """Record a function as a CUDA graph. It is run a few times first: it must do the same when it is run again."""
+class CudaRecorder:
+    """Records functions as CUDA graphs, which share their memory: they are never replayed at the same time."""
+
+    def __init__(self) -> None:
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def __call__(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        """A function is run a few times first: it must do the same when it is run again."""
+        return _record(work, self._pool)
+
+
+def _record(work: Callable[[], Tensor], pool: Any) -> Callable[[], Tensor]:
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -114,7 +124,7 @@ def record_cuda(work: Callable[[], Tensor]) -> Callable[[], Tensor]:
             work()
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, pool=pool):
         result = work()
 
     def repeat() -> Tensor:
@@ -126,4 +136,4 @@ def record_cuda(work: Callable[[], Tensor]) -> Callable[[], Tensor]:
 
 def runner(work: Work, backend: Backend) -> Runner:
     """What runs a function on a backend."""
-    return Recorded(work, record_cuda) if backend.device == "cuda" else Eager(work, backend.device)
+    return Recorded(work, CudaRecorder()) if backend.device == "cuda" else Eager(work, backend.device)

@@ -24,7 +24,7 @@ from models.causal import POSE_SIZE, STRIDE
 from models.graph import JOINTS
 from models.matrices import Matrices
 from models.normaliser import INPUTS, POSE, NormaliserState, normalise
-from models.runner import runner
+from models.runner import Eager, Runner, runner
 from models.stepping import Places, Ring
 from models.streaming import POOLED_STEPPING
 
@@ -62,6 +62,8 @@ class TrackStates:
         self._groups = max(1, AT_ONCE // frames)
         self._matrices, self._rate_hz = matrices, rate_hz
         self._run = runner(self._compute, matrices.backend)
+        self._run_groups = Eager(self._compute, matrices.backend.device)
+        """For steps of several groups, which are rare, and of too many sizes to be recorded."""
         # What is given is of each group's last frame; outputs are pooled with those 4, 8 ... frames before. So of the
         # outputs of a layer those are computed that lie a multiple of this before a group's end, if the layer has them.
         phase = gcd(frames, STRIDE)
@@ -146,7 +148,8 @@ class TrackStates:
 
     def _step(self, slots: IntArray, inputs: Float32Array) -> Float32Array:
         groups, number = inputs.shape[1] // self.frames, self._steps[slots]
-        more = (1 << (len(slots) - 1).bit_length()) - len(slots) if self._run.recorded else 0
+        run: Runner = self._run if groups == 1 else self._run_groups
+        more = (1 << (len(slots) - 1).bit_length()) - len(slots) if run.recorded else 0
         if groups not in self._places:
             self._places[groups] = Places(self._rings, groups)
         # An output of one of the first frames has seen next to nothing: it counts as long as there is no other.
@@ -159,7 +162,7 @@ class TrackStates:
             number = np.concatenate((number, np.zeros(more, np.int64)))
             inputs = np.concatenate((inputs, np.zeros((more, *inputs.shape[1:]), np.float32)))
             weights = np.concatenate((weights, np.zeros((more * groups, POOLED_STEPPING), np.float32)))
-        judged = self._run(inputs.reshape(-1, inputs.shape[2]), self._places[groups].of(slots, number), weights)
+        judged = run(inputs.reshape(-1, inputs.shape[2]), self._places[groups].of(slots, number), weights)
         return judged.reshape(len(slots), groups, -1)[: len(slots) - more]
 
     def _compute(self, inputs: Tensor, places: Tensor, weights: Tensor) -> Tensor:

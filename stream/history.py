@@ -105,7 +105,7 @@ class History:
         past = self._sources.pop(source, None) or _Past()
         self._sources[source] = past  # the last one is the one that was heard last
         for frame in past.frames.take(moment) if isinstance(moment, Tracked) else past.frames.flush():
-            self._keep(past, frame)
+            self._keep(past, _alone(frame) if isinstance(frame, Tracked) else frame)
         if not isinstance(moment, _TIMELESS):
             if moment.t + past.ahead < past.now - CLOCK_RESET:  # a recording that is played again, a sensor's new clock
                 past.ahead = past.now - moment.t
@@ -151,3 +151,9 @@ def _size(moment: Moment) -> int:
     if not isinstance(moment, Tracked):
         return OVERHEAD
     return OVERHEAD + moment.joints.nbytes + moment.confidence.nbytes + moment.track_ids.nbytes
+
+
+def _alone(frame: Tracked) -> Tracked:
+    """The same frame in arrays of its own: they may be part of a whole turn's, of which one frame would keep all."""
+    arrays = frame.track_ids.copy(), frame.joints.copy(), frame.confidence.copy()
+    return Tracked(frame.source, frame.t, frame.space, *arrays)

@@ -62,7 +62,7 @@ class Pacer:
         return (done - begun) / (last - first)
 
     def due(self, frame: SkeletonFrame, now: float) -> float:
-        """Return in how many seconds a frame is due, 0 or more; `now` is in seconds of a clock that never jumps."""
+        """In how many seconds a frame is due, below 0 if it is overdue; `now` is of a clock that never jumps."""
         wait = self._wait(frame.source, frame.t, now)
         if now >= self._next_step:
             self._next_step = now + PACE_STEP_S
@@ -85,4 +85,4 @@ class Pacer:
             self._most = max(self._most, clock.played)
         if self._speed is None:
             return 0.0
-        return max(0.0, clock.now + (t - clock.t) / NANOSECONDS / self._speed - now)
+        return clock.now + (t - clock.t) / NANOSECONDS / self._speed - now

@@ -36,6 +36,8 @@ class TrackEnd:
     reason: EndReason
 
 
+_LEAP = 1 << 62
+"""A step of so many ns, a century, is none of a clock; differences of times beyond it have no room in 64 bits."""
 Step = Tracked | Window | TrackHole | TrackEnd
 
 
@@ -151,6 +153,9 @@ class Tracks:
                 if state.t - frame.t < CLOCK_RESET:
                     self.counts["late_frames"] += 1
                     continue
+                self.counts["clock_resets"] += 1
+                reset = True
+            elif state.t is not None and frame.t - state.t > _LEAP:
                 self.counts["clock_resets"] += 1
                 reset = True
             state.t = frame.t

@@ -25,6 +25,7 @@ from stream.secrets import guard_outputs
 from stream.sources.base import EndOfSource, Source, SourceHung, SourceTimeout
 from stream.sources.configured import configured_source
 from stream.sources.reconnecting import Reconnecting
+from stream.types import NANOSECONDS
 
 HIGH_WATER = 4
 """Frames in ZeroMQ's own queue, which cannot drop the oldest."""
@@ -195,7 +196,7 @@ def _pump(child: Child, reader: Reader, outlet: Outlet, speed: float | None) -> 
             _sleep(child, outlet, now + wait)
         elif wait > 0:
             time.sleep(wait)
-        outlet.put(frame, stages, name, part)
+        outlet.put(frame, stages, name, part, due=0 if live else round((now + wait) * NANOSECONDS))
 
 
 def _sleep(child: Child, outlet: Outlet, due: float) -> None:

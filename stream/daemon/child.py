@@ -23,8 +23,8 @@ from stream.daemon.jobs import JOB, Job, decode_job
 
 PR_SET_PDEATHSIG = 1
 BEAT_S = 0.25
-"""Seconds between two pings, and the longest that a main loop may wait without looking after its orders. A capture that
-gives frames is asked less often (see `stream.daemon.control`)."""
+"""Seconds between two pings, and the longest that a main loop may wait in one place. A capture that gives frames is
+asked less often (see `stream.daemon.control`), and looks after its orders less often (see `stream.daemon.capture`)."""
 DRAIN_S = 1.0
 """Seconds to work off what has arrived once told to stop."""
 LINGER_MS = 10_000

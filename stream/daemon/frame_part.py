@@ -29,7 +29,7 @@ class Stamp(NamedTuple):
 
     Attributes:
         number: of the frame among those of its source that this capture sent, from 1 without holes; 0 is no stamp.
-        captured: when it was captured; of a recorded source, `handed`.
+        captured: when it was captured; of a recorded source, when it was due.
         pose: how long finding its joints took, in ns; 0 where a sensor gives them.
         handed: when it was queued for the worker.
     """

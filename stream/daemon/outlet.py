@@ -47,7 +47,12 @@ class Outlet:
         self.sent: dict[str, int] = {}
 
     def put(
-        self, frame: SkeletonFrame, stages: Mapping[str, float] | None = None, name: str = "", part: bytes = b""
+        self,
+        frame: SkeletonFrame,
+        stages: Mapping[str, float] | None = None,
+        name: str = "",
+        part: bytes = b"",
+        due: int = 0,
     ) -> None:
         """Queue a frame and send what the worker takes.
 
@@ -56,6 +61,7 @@ class Outlet:
             stages: seconds that each stage of it took until now; of a recorded one only the pose matters.
             name: of its source; by default what the frame says.
             part: what `encode_frame` made of it under that name; by default it is made now.
+            due: when a recorded frame was to be handed over, in monotonic ns; 0 for now.
         """
         now = captured = time.monotonic_ns()
         pose = 0
@@ -63,6 +69,8 @@ class Outlet:
             took = {stage: round(seconds * NANOSECONDS) for stage, seconds in stages.items()}
             pose = took.get("pose", 0)
             captured -= sum(took.values()) if self._live else 0
+        if due:
+            captured = min(due, now)
         name = name or frame.source
         self.frames += 1
         self.sent.setdefault(name, 0)

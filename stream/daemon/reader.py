@@ -7,8 +7,7 @@ from collections.abc import Mapping
 
 from stream.daemon.child import BEAT_S
 from stream.daemon.frame_part import encode_frame
-from stream.errors import PosewireError
-from stream.sources.base import EndOfSource, Source
+from stream.sources.base import Source, SourceTimeout
 from stream.topics import MAX_NAME, slug
 from stream.types import SkeletonFrame
 
@@ -32,13 +31,14 @@ class Reader:
         self._ahead = ahead
         self._read: deque[Read] = deque()
         self._names: dict[str, str] = {}
-        self._end: EndOfSource | PosewireError | None = None
+        self._end: Exception | None = None
 
     def read(self) -> Read:
         """The next frame, after at most `BEAT_S`.
 
         Raises:
             SourceTimeout, EndOfSource, SourceError: as `Source.read`, once all frames before are read.
+            Exception: what else comes of reading, likewise.
         """
         if not self._read:
             if self._end is not None:
@@ -51,15 +51,19 @@ class Reader:
         for _ in range(self._ahead):
             try:
                 frame = source.read(timeout=BEAT_S)
-            except (EndOfSource, PosewireError) as error:
+                # A recording may hold several sources: they keep their names, under that of the block.
+                if (name := self._names.get(frame.source)) is None:
+                    name = self._names[frame.source] = _name(source.name, frame.source)
+                self._read.append((name, frame, encode_frame(frame, name), source.stages))
+            except SourceTimeout:
+                if not self._read:
+                    raise
+                return
+            except Exception as error:  # whatever it is, it comes after the frames before it
                 if not self._read:
                     raise
                 self._end = error
                 return
-            # A recording may hold several sources: they keep their names, under that of the block.
-            if (name := self._names.get(frame.source)) is None:
-                name = self._names[frame.source] = _name(source.name, frame.source)
-            self._read.append((name, frame, encode_frame(frame, name), source.stages))
 
 
 def _name(block: str, own: str) -> str:

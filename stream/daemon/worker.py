@@ -234,7 +234,8 @@ class Worker:
                     frames = []
                 self._status(message)
         self._push(frames)
-        self._next_turn = began + GATHER_S if taken < MAX_FRAMES else 0.0
+        # More messages than sources: some are behind, or faster than life.
+        self._next_turn = began + GATHER_S if taken <= len(self._running) else 0.0
 
     def _push(self, frames: Sequence[SkeletonFrame]) -> None:
         outputs = self._pipeline.push(frames)

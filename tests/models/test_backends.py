@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -64,9 +65,9 @@ def test_lower_precision_and_other_devices_agree_with_float32_on_the_cpu(
     known = network.taught + network.own.out_features
     x, mask = people(12, 96)
     with torch.inference_mode():
-        expected, found = (Matrices(network, one)(windows(12)).cpu() for one in (CPU, backend))
+        expected, found = (Matrices(deepcopy(network), one)(windows(12)).cpu() for one in (CPU, backend))
     _agree(expected, found, known, backend)
-    stepped = [TrackStates(Matrices(network, one), 8) for one in (CPU, backend)]
+    stepped = [TrackStates(Matrices(deepcopy(network), one), 8) for one in (CPU, backend)]
     for start in range(0, 96, 16):
         part = slice(start, start + 16)
         expected, found = (
@@ -74,13 +75,12 @@ def test_lower_precision_and_other_devices_agree_with_float32_on_the_cpu(
         )
         if start:  # the first outputs have seen next to nothing, and an embedding of next to nothing is mostly rounding
             _agree(expected, found, known, backend)
-    network.to("cpu")
 
 
 def _agree(expected: Tensor, found: Tensor, known: int, backend: Backend) -> None:
     assert found.dtype == torch.float32
     cosine = nn.functional.cosine_similarity(expected[:, known:], found[:, known:])
-    assert cosine.min() > (1 - 1e-9 if backend.precision == "fp32" else 0.9999)
+    assert cosine.min() > (1 - 1e-6 if backend.precision == "fp32" else 0.9999)
     bound = 1e-5 if backend.precision == "fp32" else 0.02
     np.testing.assert_allclose(found[:, :known], expected[:, :known], atol=bound)
 
@@ -94,7 +94,7 @@ def test_tracks_stepped_by_a_recording_are_those_stepped_one_by_one(
     def record(work: Callable[[], Tensor]) -> Callable[[], Tensor]:
         recordings.append(work)
         for _ in range(3):
-            work()  # as `record_cuda` does: to run it again must change nothing
+            work()  # as `CudaRecorder` does: to run it again must change nothing
         return work
 
     def recorded(work: Work, backend: Backend) -> Recorded:
@@ -110,7 +110,7 @@ def test_tracks_stepped_by_a_recording_are_those_stepped_one_by_one(
         part = slice(start, start + 16 if number == 4 else start + 8)
         expected, found = (one.step(rows, x[rows, part], mask[rows, part]) for one in (plain, states))
         np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert len(recordings) == 3  # 3 rows as 4, 1 row, and 1 row of two groups
+    assert len(recordings) == 2  # 3 rows as 4, and 1 row; two groups are not recorded
     assert 0.9 < states.bytes_per_track / plain.bytes_per_track < 1.1
 
 
@@ -130,14 +130,14 @@ def test_folded_graph_convolutions_give_the_same_features() -> None:
 
 
 @pytest.mark.parametrize("encoder", ["stgcn", "shiftgcn"])
-@pytest.mark.parametrize("backend", [one for one in backends("cpu", "auto") if one != CPU], ids=str)
+@pytest.mark.parametrize("backend", [one for one in backends("auto", "auto") if one != CPU], ids=str)
 def test_recipes_agree_in_lower_precision(encoder: str, backend: Backend) -> None:
     torch.manual_seed(2)
     network = make_recipe("smie", encoder, 8, {}).eval().requires_grad_(False)
     clips = torch.randn(4, 3, 50, V, 1)
     with torch.inference_mode():
         expected = network(clips)
-        found = ServedRecipe(network, backend)(clips)
+        found = ServedRecipe(network, backend)(clips).cpu()
     assert found.dtype == torch.float32
     assert nn.functional.cosine_similarity(found, expected).min() > 0.9999
 

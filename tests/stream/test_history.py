@@ -89,3 +89,18 @@ def test_its_size_is_that_of_what_it_holds(moments: list) -> None:
         history.add("ab"[number % 2], moment)
         assert 0 <= history.size <= 12_000
     assert (history.size == 0) == (not list(history.moments()))
+
+
+def test_a_frame_that_is_kept_does_not_keep_the_turn_that_it_came_in() -> None:
+    history = History()
+    turn = np.zeros((500, 25, 3), np.float32)
+    for number in range(3):
+        part = slice(number, number + 1)
+        ids, confidence = np.arange(500)[part], np.ones((500, 25), np.float32)[part]
+        history.add("a", Tracked("a", number * THIN * 2, Space.CAMERA3D, ids, turn[part], confidence))
+    history.add("a", featured(9 * THIN))
+    frames = [moment for _, moment in history.moments() if isinstance(moment, Tracked)]
+    assert len(frames) == 3
+    for kept in frames:
+        for array in (kept.track_ids, kept.joints, kept.confidence):
+            assert array.base is None

@@ -22,8 +22,8 @@ def test_a_frame_is_due_as_much_later_as_its_capture_time_says(speed: float | No
     pacer = Pacer(speed)
     assert pacer.due(at(7), 100.0) == 0
     assert pacer.due(at(9), 100.0) == wait
-    assert pacer.due(at(9), 101.0) == max(0.0, wait - 1)
-    assert pacer.due(at(8.99), 200.0) == 0
+    assert pacer.due(at(9), 101.0) == (wait - 1 if speed else 0.0), "below 0: overdue"
+    assert pacer.due(at(8.99), 200.0) <= 0
     assert (pacer.media_s, pacer.jumps) == (2.0, 0)
 
 
@@ -83,7 +83,7 @@ def test_waits_jumps_and_played_time_are_those_of_the_plain_form(
             start, moment, newest = t, now, t
         played[source] += max(t - newest, 0)
         clocks[source] = start, moment, max(t, newest)
-        assert wait == (max(0.0, moment + (t - start) / NANOSECONDS / speed - now) if speed else 0.0)
+        assert wait == (moment + (t - start) / NANOSECONDS / speed - now if speed else 0.0)
         assert (pacer.jumps, pacer.media_s) == (jumps, max(played.values()) / NANOSECONDS)
 
 
@@ -91,6 +91,6 @@ def test_a_late_frame_moves_no_clock() -> None:
     pacer = Pacer(1.0)
     pacer.due(at(0), 0.0)
     pacer.due(at(1), 1.0)
-    assert pacer.due(at(0.5), 1.0) == 0
+    assert pacer.due(at(0.5), 1.0) == -0.5
     assert pacer.due(at(2), 1.0) == 1
     assert (pacer.media_s, pacer.jumps) == (2.0, 0)

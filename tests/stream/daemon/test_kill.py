@@ -167,7 +167,7 @@ def test_a_capture_that_is_frozen_is_killed_and_comes_back(settled: Daemon) -> N
     stopped = time.monotonic()
     os.kill(victim, signal.SIGSTOP)
     wire.until(lambda: gone(victim))
-    assert time.monotonic() - stopped > 9.5
+    assert time.monotonic() - stopped > 8.5  # 10 s after its last answer, which may be a second old by then
     recovery(wire, ("victim",), stopped, time.monotonic(), "capture frozen")
     assert_untouched(wire, stopped - 1, time.monotonic(), share=0.95)
 
