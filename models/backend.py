@@ -16,6 +16,8 @@ DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 WORTH = 1.25
 """How many times as fast another backend must be to be taken in place of the first: within that, it is noise."""
+TRIED = 16
+"""People whose windows or steps are timed, as many as a busy turn has."""
 TURNS, TURN_S = 5, 0.03
 """How often each backend is timed in turns, and for how long at least."""
 
@@ -83,7 +85,8 @@ def backends(device: str = "auto", precision: str = "fp32") -> list[Backend]:
             found.append(Backend("cuda", "bf16"))
     meant = [one for one in found if precision in ("auto", one.precision)]
     if not meant:
-        raise ModelError(f"precision {precision!r}: not to be had on {device}; use fp32 or auto")
+        had = ", ".join(dict.fromkeys(one.precision for one in found))
+        raise ModelError(f"precision {precision!r}: not to be had here; expected auto or one of {had}")
     return meant
 
 
@@ -113,8 +116,8 @@ def decide(candidates: Sequence[Backend], seconds: Sequence[float]) -> Choice:
     best = min(range(len(seconds)), key=seconds.__getitem__)
     chosen = best if seconds[0] >= WORTH * seconds[best] else 0
     told = ", ".join(f"{backend} {1e3 * each:.2f} ms" for backend, each in zip(candidates, seconds, strict=True))
-    why = "the fastest" if chosen == best else f"none is {WORTH:g} times as fast"
-    return Choice(candidates[chosen], f"{why}: {told}")
+    why = "the fastest" if chosen == best else f"no other is {WORTH:g} times as fast"
+    return Choice(candidates[chosen], f"{why} for {TRIED} people: {told}")
 
 
 def _time(work: Callable[[], object]) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.backend import Backend, backends, choose
+from models.backend import TRIED, Backend, backends, choose
 from models.causal import STRIDE
 from models.checkpoint import KnownAction, Manifest
 from models.errors import CheckpointError, ModelError
@@ -29,9 +29,6 @@ from models.track_states import MOST, TrackStates
 Float32Array = NDArray[np.float32]
 ARCHITECTURES = ("streaming", "method")
 """The first gives probabilities of the bank's actions, the second features that a method of the papers scores."""
-
-TRIED = 16
-"""People whose windows or steps are timed where there are several backends to choose from."""
 
 
 class Recogniser:

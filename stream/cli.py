@@ -178,21 +178,32 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="NAME",
-            help="encoder, prompts, replay, costs, end-to-end, peers; default: all but the last, in half an hour.",
+            help="encoder, prompts, replay, costs, end-to-end, peers (as with --compare); default: all but peers, in half an hour.",
         ),
     ] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all figures there.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw them.")] = None,
     doc: Annotated[Path | None, typer.Option(metavar="FILE.md", help="Write a page about them.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Measure what users would run instead, too.")] = False,
-    seconds: Annotated[float, typer.Option(min=0.05, help="How long each figure is measured, in each run.")] = 4.0,
-    runs: Annotated[int, typer.Option(min=1, help="How often each figure is measured.")] = 5,
-    cameras: Annotated[int, typer.Option(min=1, max=512, help="Where end-to-end begins.")] = 64,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            min=0.05, help="How long each figure is measured, in each run; a trial of end-to-end takes 15 times that."
+        ),
+    ] = 4.0,
+    runs: Annotated[
+        int, typer.Option(min=1, help="How often each figure is measured; a trial of end-to-end is run once.")
+    ] = 5,
+    cameras: Annotated[int, typer.Option(min=1, max=512, help="What end-to-end tries after one camera.")] = 64,
     most: Annotated[int, typer.Option(min=1, max=512, help="Cameras that end-to-end tries at most.")] = 256,
     people: Annotated[int, typer.Option(min=1, max=6, help="People before each camera of end-to-end.")] = 2,
     earlier: Annotated[
         list[Path] | None,
-        typer.Option("--from", metavar="FILE.json", help="Measure nothing: show what --json wrote; repeatable."),
+        typer.Option(
+            "--from",
+            metavar="FILE.json",
+            help="Measure nothing: show what --json wrote; repeatable, later files count.",
+        ),
     ] = None,
 ) -> None:
     """Measure how fast it runs on this machine."""

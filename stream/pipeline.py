@@ -110,7 +110,7 @@ class Pipeline:
     def counts(self) -> dict[str, int]:
         """Counters since the start, by name."""
         suppressed = {f"suppressed_{reason}": count for reason, count in self._engine.suppressed.items()}
-        forgotten = {"forgotten_states": self.states.evicted} if self.states is not None else {}
+        forgotten = {"forgotten_states": self.states.evicted} if self.states is not None and self.states.evicted else {}
         return {**self._tracks.counts, "windows": self._windows, **suppressed, **forgotten}
 
     @property

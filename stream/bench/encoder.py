@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 import torch
 
 from models.backend import Backend, backends
@@ -11,6 +13,7 @@ from stream.bench.contenders import SERVED
 from stream.bench.figures import Result, curve
 from stream.bench.network import FRAMES, count_flops, gemm_peak, inputs, settled, shipped_network, stepper
 from stream.bench.plan import Plan
+from stream.console import plural
 
 BATCHES = (1, 8, 32, 128)
 
@@ -44,22 +47,23 @@ def _measure(result: Result, plan: Plan, backend: Backend) -> None:
         share = [100 * flops[batch] / each / max(peaks) for each in took[batch]]
         result.add(f"{label}, batch {batch}, share of GEMM peak", "%", share)
     if label == "cpu fp32":
-        result.add("window", "MFLOP", [flops[1] / 1e6])
+        result.add("work of a window", "MFLOP", [flops[1] / 1e6])
     result.curves[f"{label}, windows"] = curve("windows in a batch", "windows a second", windows)
 
 
 def _step(result: Result, plan: Plan, device: str) -> None:
     for frames, what in (
-        (SERVED, f"{device}, a decision every {SERVED} frames"),
-        (1, f"{device}, every frame decided"),
+        (SERVED, f"{device} fp32, a decision every {SERVED} frames"),
+        (1, f"{device} fp32, every frame decided"),
     ):
         costs = []
         for streams in BATCHES:
             step = stepper(streams, frames, device)
             took = [each / frames for each in per_call(step, plan.seconds, plan.runs)]
-            result.add(f"{what}, {streams} streams", "frames/s of each", [1 / each for each in took])
-            result.add(f"{what}, {streams} streams, a frame", "µs", [1e6 * each / streams for each in took])
-            costs.append((streams, 1e6 * min(took) / streams))
+            told = f"{what}, {plural(streams, 'stream')}"
+            result.add(told, "frames/s of each", [1 / each for each in took])
+            result.add(f"{told}, a frame", "µs", [1e6 * each / streams for each in took])
+            costs.append((streams, 1e6 * median(took) / streams))
             if device == "cpu" and streams == 1:
-                result.add(f"{what}, a frame", "MFLOP", [count_flops(step) / 1e6 / frames])
+                result.add(f"{what}, work of a frame", "MFLOP", [count_flops(step) / 1e6 / frames])
         result.curves[what] = curve("streams", "µs a frame and stream", costs)

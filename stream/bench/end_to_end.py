@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from stream.bench.figures import Result, curve
+from stream.bench.figures import YES_NO, Result, curve
 from stream.bench.plan import BOUND_MS, Plan
 from stream.bench.trial import Trial, try_out
 from stream.latency import SPAN_S
@@ -20,6 +20,8 @@ Tell = Callable[[str], None]
 
 def bench_end_to_end(plan: Plan, tell: Tell) -> Result:
     """Run daemons: one camera, the plan's fixed point, and as many more as it takes to find where it breaks.
+
+    Each runs once, for `SPAN` times the plan's seconds.
 
     Args:
         plan: how much to measure; its number of runs does not matter here.
@@ -48,7 +50,7 @@ def bench_end_to_end(plan: Plan, tell: Tell) -> Result:
     most = bisect(lambda cameras: held(cameras, plan.people).held, good, bad, plan.most)
     result.add(f"most cameras x {plan.people} held", "cameras", [most])
     result.add("people held", "people", [most * plan.people])
-    result.curves["latency"] = curve("cameras", "p99, ms", points)
+    result.curves[f"capture to publish, {plan.people} people each"] = curve("cameras", "p99, ms", points)
     return result
 
 
@@ -71,7 +73,7 @@ def bisect(held: Callable[[int], bool], good: int, bad: int, most: int) -> int:
 
 
 def _add(result: Result, label: str, trial: Trial) -> None:
-    result.add(f"{label}, held", "1 or 0", [float(trial.held)])
+    result.add(f"{label}, held", YES_NO, [float(trial.held)])
     result.add(f"{label}, p50", "ms", [trial.p50_ms])
     result.add(f"{label}, p99", "ms", [trial.p99_ms])
     result.add(f"{label}, frames that went through", "%", [100 * trial.rate])

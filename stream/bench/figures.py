@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+YES_NO = "1 or 0"
+"""Unit of what is so, or is not."""
+
 
 class Spread(msgspec.Struct, frozen=True):
     """Median, smallest and largest of several runs."""

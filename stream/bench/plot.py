@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from stream.bench.figures import Curve, Line, Result, Spread
+from stream.bench.plan import BOUND_MS
 from stream.bench.report import Report
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def _curves(axes: Axes, curves: dict[str, Curve]) -> None:
         axes.plot(*zip(*one.points, strict=True), marker="o", markersize=4, label=name)
     axes.set_xlabel(one.x)
     axes.set_ylabel(one.y)
+    if "p99" in one.y:
+        axes.axhline(BOUND_MS, color=GREY, linewidth=0.8, linestyle="--")
     if all(isinstance(one, Line) for one in curves.values()):
         axes.set_ylim(0, HEADROOM * max(y for one in curves.values() for _, y in one.points) or 1.0)
     else:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from stream.bench.bars import Verdict
-from stream.bench.figures import Result, Spread
+from stream.bench.figures import YES_NO, Figure, Result, Spread
 from stream.bench.report import Report
 
 
@@ -24,11 +24,18 @@ def spread_cells(spread: Spread) -> tuple[str, str, str]:
     return number(spread.median), between, f"{spread.runs}"
 
 
+def figure_cells(figure: Figure) -> tuple[str, str, str, str]:
+    """Median, range, runs and unit."""
+    if figure.unit == YES_NO:
+        return "yes" if figure.median else "no", "", f"{figure.runs}", ""
+    return (*spread_cells(figure), figure.unit)
+
+
 def verdict_cells(verdict: Verdict) -> tuple[str, str, str, str]:
     """Bar, bound, value, and whether it is met."""
     if verdict.value is None:
         return verdict.bar, verdict.bound, "", "not measured"
-    value = f"{number(verdict.value)} {verdict.unit}"
+    value = f"{number(verdict.value)} {verdict.unit}" if verdict.unit != YES_NO else "yes" if verdict.value else "no"
     return verdict.bar, verdict.bound, value, "met" if verdict.met else "missed"
 
 
@@ -37,7 +44,7 @@ def result_tables(name: str, result: Result) -> Iterator[Table]:
     if result.figures:
         table = _table(name, "what", "median", "range", "runs", "unit")
         for what, figure in result.figures.items():
-            table.add_row(what, *spread_cells(figure), figure.unit)
+            table.add_row(what, *figure_cells(figure))
         yield table
     if result.lines:
         table = _table(f"{name}: slopes", "what", "slope", "unit", "at 0", "r2")

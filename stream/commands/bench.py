@@ -60,7 +60,7 @@ def bench_all(names: Sequence[str], plan: Plan, outputs: Outputs, earlier: Seque
         BenchError: an earlier report cannot be used, or a bench failed; the others are done and written before.
         OutputError: an output cannot be written after all.
     """
-    _check(names, outputs, earlier)
+    _check(names, plan, outputs, earlier)
     console = make_console()
     if earlier:
         report = read_reports(earlier)
@@ -78,18 +78,26 @@ def bench_all(names: Sequence[str], plan: Plan, outputs: Outputs, earlier: Seque
     picture = _draw(report, outputs)
     if outputs.doc:
         replace_file(outputs.doc, page(report, picture).encode())
+    for what, path in (("figures", outputs.json), ("picture", outputs.plot), ("page", outputs.doc)):
+        if path:
+            console.print(f"{what}: {path}", soft_wrap=True)
     if failed:
         raise BenchError(f"not measured: {', '.join(failed)}; see above")
     return 0
 
 
-def _check(names: Sequence[str], outputs: Outputs, earlier: Sequence[Path]) -> None:
+def _check(names: Sequence[str], plan: Plan, outputs: Outputs, earlier: Sequence[Path]) -> None:
+    cameras, most = plan.cameras, plan.most
     for name in names:
         if name not in BENCHES:
             raise OptionError(f"bench {name!r}: unknown; expected {', '.join(BENCHES)}")
     if names and earlier:
         raise OptionError(f"{names[0]} and --from; expected benches to run, or earlier reports to show")
+    if cameras > most:
+        raise OptionError(f"--cameras {cameras} and --most {most}; expected no more than are tried at most")
     if outputs.plot:
+        if outputs.plot.suffix.lower() != ".png":
+            raise OptionError(f"--plot {outputs.plot}: expected a name that ends in .png")
         from stream.commands.calibrate_plot import check_matplotlib
 
         check_matplotlib()

@@ -153,10 +153,16 @@ def test_the_fastest_backend_is_found_by_measurement() -> None:
 
 def test_why_a_backend_is_taken_is_said() -> None:
     first, second = Backend("cpu", "fp32"), Backend("cpu", "bf16")
-    assert str(decide([first, second], [0.004, 0.002])) == "cpu bf16 (the fastest: cpu fp32 4.00 ms, cpu bf16 2.00 ms)"
-    assert str(decide([first, second], [0.002, 0.004])) == "cpu fp32 (the fastest: cpu fp32 2.00 ms, cpu bf16 4.00 ms)"
+    assert (
+        str(decide([first, second], [0.004, 0.002]))
+        == "cpu bf16 (the fastest for 16 people: cpu fp32 4.00 ms, cpu bf16 2.00 ms)"
+    )
+    assert (
+        str(decide([first, second], [0.002, 0.004]))
+        == "cpu fp32 (the fastest for 16 people: cpu fp32 2.00 ms, cpu bf16 4.00 ms)"
+    )
     kept = decide([first, second], [0.0024, 0.002])
-    assert str(kept) == "cpu fp32 (none is 1.25 times as fast: cpu fp32 2.40 ms, cpu bf16 2.00 ms)"
+    assert str(kept) == "cpu fp32 (no other is 1.25 times as fast for 16 people: cpu fp32 2.40 ms, cpu bf16 2.00 ms)"
 
 
 def test_nothing_is_measured_where_there_is_no_choice() -> None:
@@ -172,7 +178,7 @@ def test_what_this_machine_lacks_is_told() -> None:
         backends("tpu")
     with pytest.raises(ModelError, match="precision 'int8': expected auto, fp32, bf16, fp16"):
         backends("cpu", "int8")
-    with pytest.raises(ModelError, match="precision 'fp16': not to be had on cpu"):
+    with pytest.raises(ModelError, match="precision 'fp16': not to be had here; expected auto or one of fp32"):
         backends("cpu", "fp16")
     assert backends("cpu") == [CPU]
     assert backends("cpu", "bf16") == [Backend("cpu", "bf16")]
