@@ -178,7 +178,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="NAME",
-            help="encoder, prompts, replay, costs, end-to-end, peers (as with --compare); default: all but peers, in half an hour.",
+            help="encoder, prompts, replay, costs, end-to-end, peers; default: all but peers, in half an hour.",
         ),
     ] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all figures there.")] = None,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 BLUE, GREY = "#2b6cb0", "#718096"
 HEADROOM = 1.08
 """How far an axis from 0 goes, as a share of the highest point."""
+APART = 1.3
+"""How many times as large the next tick of an axis is, at least, lest their labels overlap."""
 Panel = tuple[str, "Callable[[Axes], None]"]
 
 
@@ -75,7 +77,10 @@ def _curves(axes: Axes, curves: dict[str, Curve]) -> None:
 
         axes.set_xscale("log")
         axes.set_yscale("log")
-        at = sorted({x for one in curves.values() for x, _ in one.points})
+        at: list[float] = []
+        for x in sorted({x for one in curves.values() for x, _ in one.points}):
+            if not at or x > APART * at[-1]:
+                at.append(x)
         axes.set_xticks(at, [f"{x:g}" for x in at], minor=False)
         axes.set_xticks([], minor=True)
         axes.yaxis.set_major_formatter(LogFormatter())

@@ -62,7 +62,7 @@ def test_replay_is_measured_shown_written_drawn_and_described(tmp_path: Path, po
     text = page.read_text()
     assert "(performance.png)" in text
     assert f"| one person, one core | {bench['figures']['one person, one core']['median']:.3g}"[:30] in text
-    assert "not measured" in text
+    assert "Where it must stand" not in text, "no bar is about a replay"
     assert report["machine"]["cpu"] in text
     assert plot.read_bytes()[:4] == PNG
 
