@@ -95,20 +95,41 @@ def choose(candidates: Sequence[Backend], trial: Callable[[Backend], Callable[[]
 
     Args:
         candidates: one or more; the first is kept unless another is `WORTH` times as fast.
-        trial: for a backend the work to time, with the result on the CPU.
+        trial: for a backend the work to time, with the result on the CPU. One of which it raises RuntimeError, as of a
+            device that is full, is left out.
+
+    Raises:
+        ModelError: none of several works.
     """
     if len(candidates) == 1:
         return Choice(candidates[0])
-    works = [trial(backend) for backend in candidates]
-    for work in works:
-        work()
-    took: list[list[float]] = [[] for _ in works]
-    for _ in range(TURNS):
-        for work, times in zip(works, took, strict=True):
-            times.append(_time(work))
-    del works
+    seconds, failed = _measure(candidates, trial)
     gc.collect()  # networks and graphs that were tried hold each other, and memory of the device
-    return decide(candidates, [median(times) for times in took])
+    if not seconds:
+        raise ModelError(f"no device can be used: {failed}")
+    choice = decide(list(seconds), list(seconds.values()))
+    return Choice(choice.backend, f"{choice.reason}; {failed}" if failed else choice.reason)
+
+
+def _measure(
+    candidates: Sequence[Backend], trial: Callable[[Backend], Callable[[], object]]
+) -> tuple[dict[Backend, float], str]:
+    """Seconds of each backend that works, and what is wrong with the others."""
+    works: dict[Backend, Callable[[], object]] = {}
+    failed = []
+    for backend in candidates:
+        try:
+            work = trial(backend)
+            work()
+        except RuntimeError as error:
+            failed.append(f"{backend}: {(str(error).splitlines() or ['failed'])[0]}")
+            continue
+        works[backend] = work
+    took: dict[Backend, list[float]] = {backend: [] for backend in works}
+    for _ in range(TURNS):
+        for backend, work in works.items():
+            took[backend].append(_time(work))
+    return {backend: median(times) for backend, times in took.items()}, "; ".join(failed)
 
 
 def decide(candidates: Sequence[Backend], seconds: Sequence[float]) -> Choice:

@@ -151,6 +151,21 @@ def test_the_fastest_backend_is_found_by_measurement() -> None:
     assert choose([slow, fast], trial).backend == choose([fast, slow], trial).backend == fast
 
 
+def test_a_backend_that_fails_is_left_out_and_said_to() -> None:
+    first, second = Backend("cpu", "fp32"), Backend("cuda", "fp16")
+
+    def trial(backend: Backend) -> Callable[[], object]:
+        if backend == second:
+            raise RuntimeError("out of memory\nmore of it")
+        return lambda: None
+
+    choice = choose([first, second], trial)
+    assert choice.backend == first
+    assert choice.reason.endswith("; cuda fp16: out of memory")
+    with pytest.raises(ModelError, match="no device can be used: cuda fp16: out of memory; cuda fp16: out of memory"):
+        choose([second, second], trial)
+
+
 def test_why_a_backend_is_taken_is_said() -> None:
     first, second = Backend("cpu", "fp32"), Backend("cpu", "bf16")
     better, worse = decide([first, second], [0.004, 0.002]), decide([first, second], [0.002, 0.004])
