@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 
+from models.backend import backends
 from models.causal import KERNELS, STRIDES
 from models.normaliser import INPUTS, POSE
 from stream.bench.clock import per_call
@@ -17,6 +18,7 @@ from stream.bench.footage import FPS, footage, record
 from stream.bench.network import FRAMES, count_flops, gemm_peak, inputs, shipped_network, stepper
 from stream.bench.plan import Plan
 from stream.bench.prompts import bench_prompts
+from stream.console import plural
 from stream.sources.files import open_source
 
 needs_continual = pytest.mark.skipif(find_spec("continual") is None, reason="the extra 'bench' is not installed")
@@ -91,13 +93,13 @@ def test_the_peak_of_matrix_products_is_measured() -> None:
 @pytest.mark.slow
 def test_the_encoder_bench_measures_every_batch() -> None:
     result = bench_encoder(Plan(seconds=0.001, runs=1))
-    for precision in ("fp32", "bf16"):
+    for backend in backends("cpu", "auto"):
         for batch in BATCHES:
-            assert result.figures[f"cpu {precision}, batch {batch}, windows"].median > 0
-            assert result.figures[f"cpu {precision}, batch {batch}, share of GEMM peak"].median > 0
-        assert len(result.curves[f"cpu {precision}, windows"].points) == len(BATCHES)
+            assert result.figures[f"{backend}, batch {batch}, windows"].median > 0
+            assert result.figures[f"{backend}, batch {batch}, share of GEMM peak"].median > 0
+        assert len(result.curves[f"{backend}, windows"].points) == len(BATCHES)
     for streams in BATCHES:
-        assert result.figures[f"cpu, every frame decided, {streams} streams, a frame"].median > 0
+        assert result.figures[f"cpu fp32, every frame decided, {plural(streams, 'stream')}, a frame"].median > 0
     assert all(math.isfinite(figure.max) and figure.min > 0 for figure in result.figures.values())
 
 
