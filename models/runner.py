@@ -15,6 +15,8 @@ from models.backend import Backend
 Float32Array = NDArray[np.float32]
 Work = Callable[..., Tensor]
 """Tensors on the backend's device to a float32 tensor there; what else it changes, it changes in place."""
+Record = Callable[[Callable[[], Tensor]], Callable[[], Tensor]]
+"""Makes of a function without arguments one that repeats what it did."""
 RECORDED_AFTER = 3
 """Runs of a shape before it is recorded: what libraries set up on their first runs must not be part of a recording."""
 
@@ -60,15 +62,13 @@ class Recorded:
 
     Args:
         work: the function.
-        record: makes of a function without arguments one that repeats what it did; `CudaRecorder` does.
+        record: what records it, such as a `CudaRecorder`.
         device: where it runs.
     """
 
     recorded = True
 
-    def __init__(
-        self, work: Work, record: Callable[[Callable[[], Tensor]], Callable[[], Tensor]], device: str = "cuda"
-    ) -> None:
+    def __init__(self, work: Work, record: Record, device: str = "cuda") -> None:
         self._work, self._record, self._device = work, record, device
         self._recordings: dict[tuple[tuple[int, ...], ...], _Recording] = {}
 
@@ -83,16 +83,9 @@ class Recorded:
 class _Recording:
     """A function recorded for arrays of one shape."""
 
-    def __init__(
-        self,
-        work: Work,
-        record: Callable[[Callable[[], Tensor]], Callable[[], Tensor]],
-        device: str,
-        arrays: tuple[NDArray[Any], ...],
-    ) -> None:
-        pinned = device == "cuda"
+    def __init__(self, work: Work, record: Record, device: str, arrays: tuple[NDArray[Any], ...]) -> None:
         self._staged = [torch.from_numpy(array).clone() for array in arrays]
-        if pinned:
+        if device == "cuda":
             self._staged = [tensor.pin_memory() for tensor in self._staged]
         self._inputs = [tensor.to(device) for tensor in self._staged]
         self._repeat = record(lambda: work(*self._inputs))
@@ -113,25 +106,21 @@ class CudaRecorder:
 
     def __call__(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
         """A function is run a few times first: it must do the same when it is run again."""
-        return _record(work, self._pool)
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(RECORDED_AFTER):
+                work()
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool):
+            result = work()
 
+        def repeat() -> Tensor:
+            graph.replay()
+            return result
 
-def _record(work: Callable[[], Tensor], pool: Any) -> Callable[[], Tensor]:
-    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(RECORDED_AFTER):
-            work()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, pool=pool):
-        result = work()
-
-    def repeat() -> Tensor:
-        graph.replay()
-        return result
-
-    return repeat
+        return repeat
 
 
 def runner(work: Work, backend: Backend) -> Runner:

@@ -12,10 +12,11 @@ from importlib.util import find_spec
 
 import torch
 
-from models.backend import PRECISIONS, Backend
+from models.backend import Backend
 from models.matrices import Matrices
 from models.normaliser import NormaliserState, normalise
-from models.stgcn import STGCN, V, fold
+from models.recipe import ServedRecipe, make_recipe
+from models.stgcn import STGCN, V
 from stream.bench.clock import per_call
 from stream.bench.network import FRAMES, inputs, people, shipped_network, stepper
 from stream.bench.plan import STREAMS
@@ -24,6 +25,8 @@ from stream.window import WindowSettings
 Work = tuple[Callable[[], object], int]
 """A call, and of how many windows or frames it is."""
 BATCH = 8
+TEXT_DIM = 384
+"""Of a recipe's text vectors; no text is scored here."""
 RATE_HZ = WindowSettings().rate_hz
 SERVED = WindowSettings().stride
 """Frames from one decision of the daemon to the next."""
@@ -36,15 +39,9 @@ def _papers() -> Work:
 
 def _graph(name: str) -> Work:
     """The papers' network as a recipe's is served: in batches, without gradients, folded."""
-    network, x = STGCN().eval().requires_grad_(False), torch.randn(BATCH, 3, FRAMES, V)
-    fold(network)
-    dtype = PRECISIONS[name]
-
-    def work() -> None:
-        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-            network(x)
-
-    return work, BATCH
+    network = make_recipe("smie", "stgcn", TEXT_DIM, {}).eval().requires_grad_(False)
+    served, x = ServedRecipe(network, Backend("cpu", name)), torch.randn(BATCH, 3, FRAMES, V, 1)
+    return lambda: served(x), BATCH
 
 
 def _windows(name: str, batch: int) -> Work:

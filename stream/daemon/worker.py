@@ -31,9 +31,9 @@ MAX_FRAMES = 256
 keeps the others waiting. The socket itself takes from its senders in turns, so that none is passed over. A message
 costs the less the more come with it: a worker that is behind must be free to take many, or it stays behind."""
 GATHER_S = 0.015
-"""Seconds from one turn to the next, at least, unless more waits than one takes: the fewer the turns, the fewer times
-the encoder's weights go through the processor's cache. What comes later than this after a turn, as the frames of one
-camera do, does not wait."""
+"""Seconds from one turn to the next, at least, unless more came than one message of each source: the fewer the turns,
+the fewer times the encoder's weights go through the processor's cache. What comes later than this after a turn, as the
+frames of one camera do, does not wait."""
 LOOK_S = 1.0
 """Seconds between two looks at the examples, two reminders of the prompts, for a publisher that started again, and two
 reports on what was measured."""

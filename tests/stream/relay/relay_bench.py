@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -46,7 +47,7 @@ def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
     return certificate, key
 
 
-class _Talking:
+class _Talking(ABC):
     """A process whose lines are taken in while it runs; use in a `with` block."""
 
     def start(self) -> None:
@@ -63,11 +64,13 @@ class _Talking:
         if self._process.stdout is not None:
             self._process.stdout.close()
 
+    @abstractmethod
     def _begin(self) -> subprocess.Popen[str]:
-        raise NotImplementedError
+        """Start it."""
 
+    @abstractmethod
     def _read(self, lines: Any) -> None:
-        raise NotImplementedError
+        """Take what it says, until it says no more."""
 
     def __enter__(self) -> Self:
         self.start()
